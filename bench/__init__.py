@@ -1,0 +1,1 @@
+"""How it is measured: data, measurements, records and the command line."""

@@ -1,0 +1,39 @@
+"""Options with a fixed set of choices; a wrong word is answered with the nearest ones."""
+
+from collections.abc import Iterable, Sequence
+from typing import cast
+
+from bench.records import Figure
+from zoo.errors import UnknownNameError, ZoobenchError
+
+
+def choice(option: str, word: str, choices: Iterable[str]) -> str:
+    """Return the word if it is one of the choices.
+
+    Raises:
+        UnknownNameError: it is not.
+    """
+    known = list(choices)
+    if word not in known:
+        raise UnknownNameError(option.lstrip("-").replace("-", " "), word, known, option)
+    return word
+
+
+def figures(text: str) -> tuple[Figure, ...]:
+    """Return the figures of a comma-separated list, each once."""
+    from bench.records import FIGURES
+
+    words = [word.strip() for word in text.split(",") if word.strip()]
+    if not words:
+        raise ZoobenchError(f"--figures: none are named; choices: {', '.join(FIGURES)}")
+    return tuple(cast(Figure, choice("--figures", word, FIGURES)) for word in dict.fromkeys(words))
+
+
+def batches(text: str | None) -> Sequence[int | None]:
+    """Return the batch sizes of a comma-separated list; None stands for the device's default."""
+    if text is None:
+        return [None]
+    sizes = [word.strip() for word in text.split(",")]
+    if not all(size.isdigit() and int(size) > 0 for size in sizes):
+        raise ZoobenchError(f"--batch {text!r}: give positive whole numbers, like 1,8,64")
+    return [int(size) for size in dict.fromkeys(sizes)]

@@ -1,0 +1,36 @@
+"""``zoobench list``: the entries of a manifest. Loads neither torch nor timm."""
+
+from typing import Annotated
+
+import typer
+
+from bench.cli.options import Manifest, Patterns
+
+
+def list_entries(
+    patterns: Patterns = None,
+    manifest: Manifest = "sample",
+    json_lines: Annotated[
+        bool, typer.Option("--json", help="One JSON object a line, for other programs.")
+    ] = False,
+) -> None:
+    """List the entries of a manifest.
+
+    Example: [bold]zoobench list 'efficientnet*'[/bold]
+    """
+    from zoo.manifest import load, select
+
+    entries = select(load(manifest).entries, patterns or ())
+    if json_lines:
+        for entry in entries:
+            typer.echo(entry.model_dump_json(exclude_none=True))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for title in ("entry", "network", "source", "tags"):
+        table.add_column(title, overflow="fold")
+    for entry in entries:
+        table.add_row(entry.name, entry.network_id, entry.source, " ".join(entry.tags))
+    Console(highlight=False).print(table)

@@ -1,0 +1,57 @@
+"""The ``zoobench`` command: its sub-commands, and what an error looks like."""
+
+import sys
+import traceback
+from typing import Annotated
+
+import typer
+
+from bench.cli.list import list_entries
+from bench.cli.report import report
+from bench.cli.run import run
+from zoo.errors import ZoobenchError
+
+app = typer.Typer(
+    name="zoobench",
+    help="Measure what image models are worth: accuracy, cost and speed of one set of weights in "
+    "one row, with the evidence kept.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("list")(list_entries)
+app.command("run")(run)
+app.command("report")(report)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"zoobench {version('zoobench')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    debug: Annotated[bool, typer.Option(help="Show the traceback of an error.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show it.")
+    ] = False,
+) -> None:
+    """Options that stand before the sub-command."""
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line; exit 0 if all is well, 1 for a failed row, 2 for a user's mistake."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in arguments  # wherever it stands
+    try:
+        app([word for word in arguments if word != "--debug"], prog_name="zoobench")
+    except ZoobenchError as error:
+        if debug:
+            traceback.print_exc()
+        print(f"zoobench: error: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)

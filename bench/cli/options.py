@@ -1,0 +1,17 @@
+"""Options that several sub-commands share."""
+
+from typing import Annotated
+
+import typer
+
+Patterns = Annotated[
+    list[str] | None,
+    typer.Argument(help="Names, globs or tags of entries; all entries if none is given."),
+]
+Manifest = Annotated[
+    str, typer.Option(help="An embedded manifest's name, or a TOML file.", metavar="NAME|FILE")
+]
+StoreUrl = Annotated[
+    str, typer.Option("--store", help="Where results are kept.", metavar="DIR|URL")
+]
+DEFAULT_STORE = "zoobench-results"

@@ -1,0 +1,130 @@
+"""Progress of a run on standard error: a live line on a terminal, plain lines elsewhere."""
+
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from bench.executors.local import Listener
+from bench.plan import Job
+
+_PLAIN_EVERY_S = 10.0
+
+
+@contextmanager
+def progress_display(jobs: Sequence[Job]) -> Iterator[Listener]:
+    """Yield a listener that shows what the workers say."""
+    console = Console(stderr=True, highlight=False)
+    if not console.is_terminal:
+        yield _Plain(jobs)
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=20),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as progress:
+        yield _Live(jobs, progress)
+
+
+class _Plain:
+    """One line for each measurement, and a line now and then during a long one."""
+
+    def __init__(self, jobs: Sequence[Job]) -> None:
+        self._places = {id(job): f"[{i + 1}/{len(jobs)}]" for i, job in enumerate(jobs)}
+        self._started = time.monotonic()
+        self._told = time.monotonic()
+
+    def __call__(self, job: Job, event: dict[str, Any]) -> None:
+        """Print the event, if it is one that a reader of a log wants."""
+        now = time.monotonic()
+        if event["event"] == "measuring":
+            self._started = self._told = now
+        text = describe(job, event, now - self._started)
+        if event["event"] == "progress":
+            if now - self._told < _PLAIN_EVERY_S:
+                return
+            self._told = now
+        if text:
+            print(f"{self._places[id(job)]} {text}", file=sys.stderr, flush=True)
+
+
+class _Live:
+    """A bar for all rows, and one for the measurement under way."""
+
+    def __init__(self, jobs: Sequence[Job], progress: Progress) -> None:
+        self._progress = progress
+        self._rows = progress.add_task("rows", total=len(jobs), rate="")
+        self._job: Job | None = None
+        self._current: TaskID | None = None
+        self._started = time.monotonic()
+
+    def __call__(self, job: Job, event: dict[str, Any]) -> None:
+        """Move the bars, and print what is finished above them."""
+        if self._job is not None and job is not self._job:
+            self._progress.advance(self._rows)
+        self._job = job
+        if event["event"] == "measuring":
+            self._started = time.monotonic()
+            self._end_current()
+            title = f"{job.entry.name} {event['measure']}"
+            self._current = self._progress.add_task(title, total=None, rate="")
+        elif event["event"] == "progress" and self._current is not None:
+            rate = event["done"] / max(time.monotonic() - self._started, 1e-9)
+            self._progress.update(
+                self._current,
+                completed=event["done"],
+                total=event["total"],
+                rate=f"{rate:.0f} {event['unit']}/s",
+            )
+        elif event["event"] in ("recorded", "kept"):
+            self._end_current()
+            text = describe(job, event, time.monotonic() - self._started)
+            self._progress.console.print(escape(text))
+
+    def _end_current(self) -> None:
+        if self._current is not None:
+            self._progress.remove_task(self._current)
+            self._current = None
+
+
+def describe(job: Job, event: dict[str, Any], seconds: float) -> str:
+    """Return one line about an event; empty if there is nothing to say."""
+    row = job.entry.name
+    if job.settings.batch_size is not None:
+        row += f" batch {job.settings.batch_size}"
+    kind = event["event"]
+    if kind == "progress":
+        rate = event["done"] / max(seconds, 1e-9)
+        left_s = (event["total"] - event["done"]) / max(rate, 1e-9)
+        return (
+            f"{row}: {event['done']}/{event['total']} {event['unit']}, "
+            f"{rate:.0f}/s, {left_s:.0f} s left"
+        )
+    if kind == "measuring":
+        return f"{row}: measuring {event['measure']}"
+    if kind not in ("recorded", "kept"):
+        return ""
+    done = f"{event['measure']} {'kept from before' if kind == 'kept' else 'done'}"
+    if event["status"] == "failed":
+        return f"{row}: {event['measure']} FAILED: {event['reason']}"
+    bad = event.get("bad_images") or []
+    shown = "".join(f"\n  unreadable: {line}" for line in bad[:10])
+    more = f"\n  … and {len(bad) - 10} more" if len(bad) > 10 else ""
+    return f"{row}: {done}" + (f", {len(bad)} images unread" if bad else "") + shown + more

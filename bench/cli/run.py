@@ -1,0 +1,129 @@
+"""``zoobench run``: measure the entries of a manifest, keep the evidence, print the table."""
+
+import sys
+from typing import Annotated, Any, cast, get_args
+
+import typer
+
+from bench.cli.options import DEFAULT_STORE, Manifest, Patterns, StoreUrl
+
+DEFAULT_FIGURES = "params,gmacs,top1,speed,memory"
+
+
+def run(
+    patterns: Patterns = None,
+    manifest: Manifest = "sample",
+    data: Annotated[
+        str | None,
+        typer.Option(help="A folder of class folders, or 'sample'.", metavar="DIR|NAME"),
+    ] = None,
+    labels: Annotated[
+        str,
+        typer.Option(
+            help="imagenet: class folders are WordNet ids. folder: numbered alphabetically.",
+            metavar="imagenet|folder",
+        ),
+    ] = "imagenet",
+    figures: Annotated[
+        str | None,
+        typer.Option(help=f"Some of {DEFAULT_FIGURES},crosscheck.", metavar="NAME[,NAME…]"),
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    precision: Annotated[
+        str, typer.Option(metavar="NAME", help="fp32, tf32, bf16, fp16 or amp.")
+    ] = "fp32",
+    memory_format: Annotated[
+        str, typer.Option(metavar="NAME", help="contiguous or channels_last.")
+    ] = "contiguous",
+    compiled: Annotated[bool, typer.Option("--compile", help="Run torch.compile's code.")] = False,
+    batch: Annotated[
+        str | None,
+        typer.Option(help="Default: 32 on a CPU, 256 on a GPU.", metavar="N[,N…]"),
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Evaluate so many images, spread over the classes.")
+    ] = None,
+    store: StoreUrl = DEFAULT_STORE,
+    timeout: Annotated[
+        float | None, typer.Option(min=1, help="Seconds that a row may take.", metavar="S")
+    ] = None,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Measure again what failed before.")
+    ] = False,
+) -> None:
+    """Measure entries; skip what the store has already; print the table of the whole store.
+
+    Example: [bold]zoobench run 'efficientnet*' --data imagenet/val --batch 64[/bold]
+
+    Exit code 1 if a row failed or an image could not be read, 2 for a mistake in the command.
+    """
+    from bench.cli.choices import batches, choice
+    from bench.cli.choices import figures as parse_figures
+    from bench.cli.progress import progress_display
+    from bench.data.dataset import open_dataset
+    from bench.executors import local
+    from bench.plan import Settings, plan
+    from bench.records import MemoryFormat, Precision
+    from bench.store import Store
+    from zoo.manifest import load, select
+
+    zoo = load(manifest)
+    entries = select(zoo.entries, patterns or ())
+    wanted = parse_figures(figures or DEFAULT_FIGURES)
+    data = data or zoo.data
+    choice("--labels", labels, ("imagenet", "folder"))
+    if "top1" in wanted and data is None:
+        wanted = _without_top1(wanted, asked=figures is not None)
+    if "top1" in wanted:
+        open_dataset(cast(str, data), labels=labels)  # what is wrong with it is told now
+    settings = Settings(
+        device=device,
+        precision=cast(Precision, choice("--precision", precision, get_args(Precision))),
+        memory_format=cast(
+            MemoryFormat, choice("--memory-format", memory_format, get_args(MemoryFormat))
+        ),
+        compile="inductor" if compiled else "eager",
+    )
+    jobs = plan(
+        entries,
+        figures=wanted,
+        settings=settings,
+        batches=batches(batch),
+        store=store,
+        data=data,
+        labels=labels,
+        limit=limit,
+        retry_failed=retry_failed,
+    )
+    Store(store).check_writable()
+    local.check(entries, device)
+    with progress_display(jobs) as listen:
+        all_well = local.run(jobs, timeout_s=timeout, listen=listen)
+    _print_reports(store)
+    raise typer.Exit(0 if all_well else 1)
+
+
+def _without_top1(wanted: tuple[Any, ...], *, asked: bool) -> tuple[Any, ...]:
+    from zoo.errors import DataError
+
+    if asked:
+        raise DataError("--figures top1 needs images: give --data DIR, a folder of class folders")
+    print("zoobench: no --data, so top1 is not measured", file=sys.stderr)
+    return tuple(figure for figure in wanted if figure != "top1")
+
+
+def _print_reports(store: str) -> None:
+    """Print the table, write it beside the records, and say where."""
+    from bench.store import Store
+    from reports import load_frame
+    from reports.table import render
+
+    frame = load_frame(store)
+    sys.stdout.write(render(frame, "terminal").decode())
+    sys.stdout.flush()
+    target = Store(store)
+    paths = [
+        target.write_report(f"report.{name}", render(frame, name))
+        for name in ("md", "csv", "parquet")
+    ]
+    print(f"reports: {' '.join(paths)}", file=sys.stderr)

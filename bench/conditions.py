@@ -1,0 +1,131 @@
+"""What the machine and the software were while a row was measured."""
+
+import os
+import platform
+import subprocess
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from zoo.errors import MeasureError
+
+_PACKAGES = ("zoobench", "torch", "torchvision", "timm", "fvcore", "numpy", "pillow")
+# glibc gives large activations back to the kernel and faults them in again at every step, unless
+# these say otherwise; docs/figures.md has what it costs. Harmless where the allocator is another.
+ALLOCATOR_ENVIRONMENT = {
+    "MALLOC_TOP_PAD_": str(256 * 2**20),
+    "MALLOC_MMAP_THRESHOLD_": str(4 * 2**30),
+    "MALLOC_TRIM_THRESHOLD_": str(4 * 2**30),
+    # One arena for all threads: the others are capped at 64 MiB and map anything larger afresh.
+    "MALLOC_ARENA_MAX": "1",
+}
+
+
+def resolve_device(asked: str) -> str:
+    """Return the torch device for ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+
+    Raises:
+        MeasureError: there is no such device.
+    """
+    import torch
+
+    if asked == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if asked.startswith("cuda"):
+        if not torch.cuda.is_available():
+            raise MeasureError(
+                f"device {asked!r}: torch {torch.__version__} sees no CUDA device; use --device cpu"
+            )
+        index = torch.device(asked).index or 0
+        if index >= torch.cuda.device_count():
+            raise MeasureError(f"device {asked!r}: there are {torch.cuda.device_count()} GPUs")
+    return asked
+
+
+def device_name(device: str) -> str:
+    """Return the GPU's or the processor's name."""
+    if device.startswith("cuda"):
+        import torch
+
+        return torch.cuda.get_device_name(device)
+    return processor_name()
+
+
+@cache
+def processor_name() -> str:
+    """Return the processor's name, from /proc/cpuinfo where there is one."""
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        for line in info.read_text().splitlines():
+            if line.startswith(("model name", "Model")):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def collect(device: str) -> dict[str, Any]:
+    """Return versions, device, threads, allocator and load, as plain JSON values."""
+    import torch
+    from PIL import features
+
+    found: dict[str, Any] = {
+        "platform": platform.platform(),
+        "python": platform.python_version(),
+        **{name: _version(name) for name in _PACKAGES},
+        "libjpeg": features.version("jpg"),
+        "libjpeg_turbo": features.version("libjpeg_turbo"),
+        "device": device,
+        "device_name": device_name(device),
+        "processor": processor_name(),
+        "cores": cores(),
+        "torch_threads": torch.get_num_threads(),
+        "load_average_1min": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
+        "allocator": {name: os.environ.get(name) for name in ALLOCATOR_ENVIRONMENT},
+        "git_commit": git_commit(),
+    }
+    if device.startswith("cuda"):
+        found |= {
+            "cuda": torch.version.cuda,
+            "cudnn": torch.backends.cudnn.version(),
+            "driver": _driver(),
+        }
+    return found
+
+
+@cache
+def git_commit() -> str | None:
+    """Return the commit of zoobench's own checkout, with ``+`` if it has changes, or None."""
+    here = Path(__file__).resolve().parent.parent
+    if not (here / ".git").exists():
+        return None
+    command = ["git", "-C", str(here), "describe", "--always", "--abbrev=12", "--dirty=+"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _driver() -> str | None:
+    """Return the NVIDIA driver's version. Untested on a GPU."""
+    import pynvml
+
+    try:
+        pynvml.nvmlInit()
+        return str(pynvml.nvmlSystemGetDriverVersion())
+    except pynvml.NVMLError:
+        return None

@@ -1,0 +1,107 @@
+"""From an encoded image to the crop that the network sees, with Pillow's decoder and resampling.
+
+The arithmetic of sizes and offsets is torchvision's and timm's, whose transforms made the published
+figures; tests compare the pixels with theirs, to the bit.
+"""
+
+import io
+import warnings
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from zoo.entry import Preprocess
+
+Pixels = NDArray[np.uint8]
+
+_RESAMPLING = {
+    "nearest": Image.Resampling.NEAREST,
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+    "lanczos": Image.Resampling.LANCZOS,
+    "box": Image.Resampling.BOX,
+    "hamming": Image.Resampling.HAMMING,
+}
+
+
+def decode(data: bytes, preprocess: Preprocess) -> Image.Image:
+    """Decode to RGB (or gray) by Pillow; EXIF rotation is left alone, as the references do.
+
+    Raises:
+        OSError: the data is truncated or no image.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # damaged EXIF, palette transparency: the pixels are there
+        with Image.open(io.BytesIO(data)) as image:
+            return image.convert("L" if preprocess.channels == "gray" else "RGB")
+
+
+def crop(image: Image.Image, preprocess: Preprocess) -> Pixels:
+    """Resize and crop. Returns (height, width, channels) of uint8."""
+    height, width = resized_px((image.height, image.width), preprocess)
+    image = _resize(image, (height, width), preprocess)
+    pixels = np.asarray(_center_crop(image, preprocess))
+    if pixels.ndim == 2:
+        pixels = pixels[:, :, None]
+    return pixels[:, :, ::-1] if preprocess.channels == "bgr" else pixels
+
+
+def resized_px(size_px: tuple[int, int], preprocess: Preprocess) -> tuple[int, int]:
+    """Return the (height, width) to which an image of (height, width) is resized."""
+    height, width = size_px
+    target_h, target_w = preprocess.resize_px
+    if preprocess.crop_mode == "squash":
+        return target_h, target_w
+    ratios = height / target_h, width / target_w
+    if preprocess.crop_mode == "border":
+        return round(height / max(ratios)), round(width / max(ratios))
+    if target_h != target_w:
+        return round(height / min(ratios)), round(width / min(ratios))
+    # torchvision's Resize(int): the shorter side exactly, the longer one rounded down.
+    if height <= width:
+        return target_h, int(target_h * width / height)
+    return int(target_h * height / width), target_h
+
+
+def _resize(image: Image.Image, size_px: tuple[int, int], preprocess: Preprocess) -> Image.Image:
+    height, width = size_px
+    if (image.height, image.width) == (height, width):
+        return image
+    if not preprocess.antialias:
+        return _resize_without_antialias(image, size_px, preprocess.interpolation)
+    return image.resize((width, height), _RESAMPLING[preprocess.interpolation])
+
+
+def _resize_without_antialias(
+    image: Image.Image, size_px: tuple[int, int], interpolation: str
+) -> Image.Image:
+    """Resize as torchvision does for tensors with ``antialias=False``; Pillow has no such mode."""
+    from torchvision.transforms.functional import InterpolationMode, pil_to_tensor, to_pil_image
+    from torchvision.transforms.functional import resize as resize_tensor
+
+    mode = InterpolationMode(interpolation)
+    tensor = resize_tensor(pil_to_tensor(image), list(size_px), mode, antialias=False)
+    return to_pil_image(tensor)
+
+
+def _center_crop(image: Image.Image, preprocess: Preprocess) -> Image.Image:
+    """Cut the middle out; what is too small gets a border, in the mean colour for ``border``."""
+    crop_h, crop_w = preprocess.crop_px
+    missing_h, missing_w = max(crop_h - image.height, 0), max(crop_w - image.width, 0)
+    if missing_h or missing_w:
+        border = (missing_w // 2, missing_h // 2, (missing_w + 1) // 2, (missing_h + 1) // 2)
+        image = ImageOps.expand(image, border, _fill(preprocess))
+    top = round((image.height - crop_h) / 2)
+    left = round((image.width - crop_w) / 2)
+    return image.crop((left, top, left + crop_w, top + crop_h))
+
+
+def _fill(preprocess: Preprocess) -> int | tuple[int, ...]:
+    if preprocess.crop_mode != "border":
+        return 0
+    unit = 255 if preprocess.scale != 1 else 1
+    fill = tuple(round(unit * value) for value in preprocess.mean)
+    if preprocess.channels == "bgr":
+        fill = fill[::-1]
+    return fill[0] if len(fill) == 1 else fill

@@ -1,0 +1,1 @@
+"""Where the rows of a plan are measured: one file an executor."""

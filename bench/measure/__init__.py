@@ -1,0 +1,103 @@
+"""Measurements, one file each, named here: each takes a ``Row`` and returns its evidence."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import import_module
+from typing import cast
+
+from bench.data.dataset import Dataset, open_dataset
+from bench.plan import Job
+from bench.records import Accuracy, Complexity, Measure, RowKey, Throughput
+from zoo import build
+from zoo.build import WeightsFile
+from zoo.entry import Entry, Preprocess
+from zoo.errors import DataError, MeasureError
+
+MEASURES: dict[Measure, str] = {
+    "complexity": "bench.measure.complexity:run",
+    "accuracy": "bench.measure.accuracy:run",
+    "throughput": "bench.measure.throughput:run",
+}
+
+# (done, total, what is counted)
+Progress = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True)
+class Result:
+    """Evidence, and for accuracy the Parquet file of the predictions."""
+
+    evidence: Complexity | Accuracy | Throughput
+    predictions: bytes | None = None
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row being measured: its job, with what the job's words mean on this machine."""
+
+    job: Job
+    device: str
+    device_name: str
+    progress: Progress
+
+    @property
+    def entry(self) -> Entry:
+        """Return the entry."""
+        return self.job.entry
+
+    @property
+    def batch_size(self) -> int:
+        """Return the batch that was asked for, or the device's default."""
+        default = 256 if self.device.startswith("cuda") else 32
+        return self.job.settings.batch_size or default
+
+    @cached_property
+    def preprocess(self) -> Preprocess:
+        """Return the resolved preprocessing."""
+        return build.preprocess(self.entry)
+
+    @cached_property
+    def dataset(self) -> Dataset:
+        """Return the opened dataset; raise DataError if none was given."""
+        if self.job.data is None:
+            raise DataError("no dataset was given; use --data DIR")
+        return open_dataset(self.job.data, labels=self.job.labels, limit=self.job.limit)
+
+    @cached_property
+    def weights(self) -> WeightsFile:
+        """Return the weights' file; raise WeightsError if they cannot be had."""
+        return build.find_weights(self.entry)
+
+    def key(self, measure: Measure) -> RowKey:
+        """Return the key of the measurement, with only the fields that it depends on."""
+        accuracy = measure == "accuracy"
+        settings = self.job.settings
+        height, width = self.preprocess.crop_px
+        return RowKey(
+            entry=self.entry.name,
+            network=self.entry.network_id,
+            input_px=f"{height}x{width}",
+            weights_sha256=self.weights.sha256 if accuracy else None,
+            preprocess=self.preprocess.describe() if accuracy else None,
+            dataset_digest=self.dataset.digest if accuracy else None,
+            device=self.device.partition(":")[0],
+            device_name=self.device_name,
+            precision=settings.precision,
+            memory_format=settings.memory_format,
+            compile=settings.compile,
+            batch_size=self.batch_size,
+        ).of(measure)
+
+
+def measure(name: Measure, row: Row) -> Result:
+    """Run one measurement of a row.
+
+    Raises:
+        ZoobenchError: it cannot be measured; the message says why.
+    """
+    module, _, function = MEASURES[name].partition(":")
+    return cast(Callable[[Row], Result], getattr(import_module(module), function))(row)
+
+
+__all__ = ["MEASURES", "MeasureError", "Progress", "Result", "Row", "measure"]

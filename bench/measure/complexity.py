@@ -1,0 +1,207 @@
+"""Parameters and multiply-adds of one image, counted on meta tensors, and checked by fvcore.
+
+torch's counter sees what the dispatcher runs: on meta tensors fused attention is counted, on CPU
+tensors it would count as nothing. fvcore traces the graph and needs real tensors; it has no formula
+for fused attention, so it is given one here.
+"""
+
+import logging
+import warnings
+from collections import Counter
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from torch.utils.flop_counter import FlopCounterMode, flop_registry
+
+from bench.measure import Result, Row
+from bench.records import Complexity, UnusedModule
+from zoo import build
+from zoo.entry import Entry
+from zoo.errors import ZoobenchError
+
+# The second count runs the network once on real tensors: about a second for this many MACs and
+# parameters. Above that it is made only if the figure "crosscheck" is asked for.
+CROSSCHECK_MACS = 5_000_000_000
+CROSSCHECK_PARAMS = 50_000_000
+
+
+def run(row: Row) -> Result:
+    """Count one network.
+
+    Raises:
+        Exception: whatever the network raises on meta tensors; the row records it.
+    """
+    shape = (1, *row.preprocess.input_shape)
+    network = _on_meta(row.entry)
+    params = sum(parameter.numel() for parameter in network.parameters())
+    counts = count_macs(network, shape)
+    small = counts.macs <= CROSSCHECK_MACS and params <= CROSSCHECK_PARAMS
+    check = Crosscheck(None, {}, "not asked for, and too large to be made by default")
+    if small or "crosscheck" in row.job.figures:
+        check = crosscheck(build.random_network(row.entry), shape)
+    return Result(
+        Complexity(
+            params=params,
+            unused=counts.unused,
+            macs=counts.macs,
+            macs_by_operator=counts.by_operator,
+            uncounted=counts.uncounted,
+            macs_fvcore=check.macs,
+            fvcore_note=check.note,
+            fvcore_uncounted=check.uncounted,
+        )
+    )
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What one run on meta tensors showed."""
+
+    by_operator: dict[str, int]
+    uncounted: dict[str, int]
+    unused: tuple[UnusedModule, ...]
+
+    @property
+    def macs(self) -> int:
+        """Return all multiply-adds."""
+        return sum(self.by_operator.values())
+
+
+@dataclass(frozen=True)
+class Crosscheck:
+    """fvcore's multiply-adds, or a note why there are none."""
+
+    macs: int | None
+    uncounted: dict[str, int]
+    note: str | None
+
+
+def count_macs(network: nn.Module, shape: tuple[int, ...]) -> Counts:
+    """Run a network of meta tensors once on an input of ``shape`` and count its multiply-adds."""
+    operators = _Operators()
+    # The counter decomposes what it has no formula for; the outer mode sees what is left of that.
+    with operators, FlopCounterMode(display=False) as counter:
+        _forward(network, torch.empty(shape, device="meta"))
+    # The counter's FLOPs are two a multiply-add.
+    by_operator = {
+        str(operator).removeprefix("aten."): flops // 2
+        for operator, flops in counter.get_flop_counts().get("Global", {}).items()
+    }
+    return Counts(by_operator, dict(operators.uncounted), _unused(network, operators.seen))
+
+
+def crosscheck(network: nn.Module, shape: tuple[int, ...]) -> Crosscheck:
+    """Count multiply-adds with fvcore, by tracing the network on real tensors."""
+    from fvcore.nn import FlopCountAnalysis
+
+    logging.getLogger("fvcore").setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), torch.no_grad():
+            warnings.simplefilter("ignore")  # the tracer's, about the network's own conditions
+            analysis = FlopCountAnalysis(network, torch.zeros(shape))
+            analysis.set_op_handle(
+                "aten::scaled_dot_product_attention",
+                _attention_macs,
+                # Norms and resampling are no multiply-adds of the papers' kind.
+                **dict.fromkeys(_NO_MACS, _nothing),
+            )
+            analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
+            macs = int(analysis.total())
+            unsupported = analysis.unsupported_ops()
+    except Exception as error:  # the tracer refuses some networks, each in its own way
+        first = (str(error).strip().splitlines() or ["no message"])[0]
+        return Crosscheck(None, {}, f"fvcore cannot trace it: {type(error).__name__}: {first}")
+    odd = {name: n for name, n in unsupported.items() if name in _FVCORE_ARITHMETIC}
+    return Crosscheck(macs, odd, None)
+
+
+_NO_MACS = (
+    "aten::batch_norm",
+    "aten::group_norm",
+    "aten::layer_norm",
+    "aten::instance_norm",
+    "aten::upsample_nearest2d",
+    "aten::upsample_bilinear2d",
+    "aten::adaptive_avg_pool2d",
+    "aten::grid_sampler",
+)
+_FVCORE_ARITHMETIC = {"aten::baddbmm", "aten::fft_rfft2", "aten::fft_irfft2", "aten::mv"}
+
+
+def _nothing(inputs: list[Any], outputs: list[Any]) -> int:
+    return 0
+
+
+def _attention_macs(inputs: list[Any], outputs: list[Any]) -> int:
+    """Count softmax(q k^T) v of shapes (…, L, E), (…, S, E), (…, S, V): L·S·(E + V) a head."""
+    query, key, value = (item.type().sizes() for item in inputs[:3])
+    return int(prod(query[:-1]) * key[-2] * (query[-1] + value[-1]))
+
+
+class _Operators(TorchDispatchMode):
+    """Notes the tensors that operators read, and the operators that do uncounted arithmetic."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: set[int] = set()
+        self.uncounted: Counter[str] = Counter()
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        self.seen.update(id(x) for x in tree_leaves((args, kwargs)) if isinstance(x, Tensor))
+        if _is_uncounted(func):
+            self.uncounted[str(func)] += 1
+        return func(*args, **kwargs)
+
+
+def _is_uncounted(func: Any) -> bool:
+    """Return whether an operator does arithmetic of the multiply-add kind and has no formula.
+
+    Point-wise operators and views never do; of the rest, what the papers leave out is listed.
+    """
+    if func._overloadpacket in flop_registry or func.is_view or torch.Tag.pointwise in func.tags:
+        return False
+    return str(func).rpartition(".")[0].removeprefix("aten.").rstrip("_") not in _LIGHT
+
+
+def _forward(network: nn.Module, batch: Tensor) -> None:
+    try:
+        with torch.no_grad():
+            network(batch)
+    except AssertionError:
+        network(batch)  # timm's PiT asserts that gradients are on
+
+
+def _on_meta(entry: Entry) -> nn.Module:
+    """Build without memory; what refuses that is built and moved (torchvision's RegNet)."""
+    try:
+        with torch.device("meta"):
+            return build.random_network(entry)
+    except ZoobenchError:
+        raise
+    except Exception:  # each library has its own way to say that it needs real numbers
+        return build.random_network(entry).to("meta")
+
+
+def _unused(network: nn.Module, seen: set[int]) -> tuple[UnusedModule, ...]:
+    """Return the outermost modules, or single parameters, that no operator has read."""
+    found: list[UnusedModule] = []
+    candidates: list[tuple[str, list[nn.Parameter]]] = [
+        *((name, list(module.parameters())) for name, module in network.named_modules() if name),
+        *((name, [parameter]) for name, parameter in network.named_parameters()),
+    ]
+    for name, parameters in candidates:
+        inside = any(name.startswith(f"{item.name}.") for item in found)
+        if parameters and not inside and not any(id(p) in seen for p in parameters):
+            found.append(UnusedModule(name=name, params=sum(p.numel() for p in parameters)))
+    return tuple(found)
+
+
+_LIGHT: frozenset[str] = frozenset()

@@ -1,0 +1,107 @@
+"""Where and how a network runs: device, precision, memory format and compilation, in one place."""
+
+import time
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from bench.plan import Settings
+from zoo.entry import Preprocess
+from zoo.errors import MeasureError
+
+_WEIGHT_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+_AUTOCAST_DTYPES = {"cuda": torch.float16, "cpu": torch.bfloat16}
+
+
+def set_fp32_precision(precision: str) -> None:
+    """Make fp32 mean IEEE fp32 everywhere, or TF32 if that was asked for.
+
+    torch lets cuDNN use TF32 for convolutions by default, so this is always stated.
+    """
+    mode = "tf32" if precision == "tf32" else "ieee"
+    torch.backends.cuda.matmul.fp32_precision = mode
+    torch.backends.cudnn.conv.fp32_precision = mode  # type: ignore[attr-defined]
+    torch.backends.cudnn.rnn.fp32_precision = mode  # type: ignore[attr-defined]
+
+
+class Execution:
+    """A network, ready to run as the settings say.
+
+    Args:
+        network: in evaluation mode, on the CPU, fp32.
+        settings: precision, memory format, compilation.
+        device: a resolved torch device.
+    """
+
+    def __init__(self, network: nn.Module, settings: Settings, device: str) -> None:
+        if settings.precision == "tf32" and not device.startswith("cuda"):
+            raise MeasureError("precision 'tf32' exists on CUDA devices only; use fp32 or bf16")
+        set_fp32_precision(settings.precision)
+        self.device = torch.device(device)
+        self.dtype = _WEIGHT_DTYPES.get(settings.precision, torch.float32)
+        self.memory_format = (
+            torch.channels_last
+            if settings.memory_format == "channels_last"
+            else torch.contiguous_format
+        )
+        self._amp = settings.precision == "amp"
+        self.compiled = settings.compile != "eager"
+        network = network.to(device=self.device, dtype=self.dtype)
+        network = network.to(memory_format=self.memory_format)
+        self.network: Any = torch.compile(network) if self.compiled else network
+
+    def place(self, pixels: NDArray[np.uint8], preprocess: Preprocess) -> Tensor:
+        """Copy pixels (N, H, W, C) to the device and normalise there. Returns (N, C, H, W)."""
+        host = torch.from_numpy(pixels)
+        if self.device.type == "cuda":
+            host = host.pin_memory()
+        # (N, H, W, C) uint8 -> (N, C, H, W) fp32; the same operations as torchvision's ToTensor
+        # and Normalize, so the same bits.
+        batch = host.to(self.device, non_blocking=True).permute(0, 3, 1, 2).float()
+        if preprocess.scale != 1:
+            batch = batch.div_(255)
+        mean, std = (self._per_channel(values) for values in (preprocess.mean, preprocess.std))
+        batch = batch.sub_(mean).div_(std)
+        return batch.to(self.dtype).contiguous(memory_format=self.memory_format)
+
+    def forward(self, batch: Tensor) -> Tensor:
+        """Return what the network makes of a batch; device work may still be under way."""
+        with torch.inference_mode(), self._autocast():
+            output: Tensor = self.network(batch)
+        return output
+
+    def synchronize(self) -> None:
+        """Wait until the device has done all its work."""
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+
+    def seconds_of_first_call(self, batch: Tensor) -> float:
+        """Run once and return its seconds: compilation, autotuning and allocation included."""
+        start = time.perf_counter()
+        try:
+            self.forward(batch)
+            self.synchronize()
+        except (torch.OutOfMemoryError, RuntimeError) as error:
+            raise explained(error, len(batch), self.device) from error
+        return time.perf_counter() - start
+
+    def _per_channel(self, values: tuple[float, ...]) -> Tensor:
+        return torch.tensor(values, dtype=torch.float32, device=self.device).view(-1, 1, 1)
+
+    def _autocast(self) -> AbstractContextManager[object]:
+        if not self._amp:
+            return nullcontext()
+        return torch.autocast(self.device.type, dtype=_AUTOCAST_DTYPES[self.device.type])
+
+
+def explained(error: RuntimeError, batch_size: int, device: torch.device) -> MeasureError:
+    """Turn a failure of the network's forward pass into the row's reason."""
+    text = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    memory = isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+    if memory:
+        return MeasureError(f"out of memory at batch {batch_size} on {device}: {text}")
+    return MeasureError(f"the forward pass failed: {type(error).__name__}: {text}")

@@ -1,0 +1,168 @@
+"""What a measurement leaves behind: raw evidence only; figures are made in reports."""
+
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import Field
+
+from zoo.entry import Model
+
+SCHEMA_VERSION = 1
+
+Figure = Literal["params", "gmacs", "crosscheck", "top1", "speed", "memory"]
+Measure = Literal["complexity", "accuracy", "throughput"]
+Precision = Literal["fp32", "tf32", "bf16", "fp16", "amp"]
+MemoryFormat = Literal["contiguous", "channels_last"]
+CompileMode = Literal["eager", "inductor"]
+
+FIGURES: tuple[str, ...] = get_args(Figure)
+# Which measurement yields a figure that a user asks for.
+MEASURE_OF: dict[Figure, Measure] = {
+    "params": "complexity",
+    "gmacs": "complexity",
+    "crosscheck": "complexity",
+    "top1": "accuracy",
+    "speed": "throughput",
+    "memory": "throughput",
+}
+
+
+class RowKey(Model):
+    """What identifies a row: two measurements with equal keys measured the same thing.
+
+    A field is None where the measurement does not depend on it: counting operators needs neither
+    weights nor a device. ``reports.frame`` joins records whose stated fields agree.
+    """
+
+    entry: str
+    network: str
+    input_px: str | None = None
+    weights_sha256: str | None = None
+    preprocess: str | None = None
+    dataset_digest: str | None = None
+    device: str | None = None
+    device_name: str | None = None
+    precision: Precision | None = None
+    memory_format: MemoryFormat | None = None
+    compile: CompileMode | None = None
+    batch_size: int | None = None
+
+    def of(self, measure: Measure) -> "RowKey":
+        """Return the key with only the fields that the measurement depends on."""
+        dropped = set(_ALL_FIELDS) - set(_DEPENDS_ON[measure])
+        return self.model_copy(update=dict.fromkeys(dropped))
+
+    def agrees_with(self, other: "RowKey") -> bool:
+        """Return whether no field is stated differently by the two."""
+        mine, theirs = self.model_dump(), other.model_dump()
+        return all(
+            value is None or theirs[name] is None or value == theirs[name]
+            for name, value in mine.items()
+        )
+
+
+_ALL_FIELDS = tuple(RowKey.model_fields)
+_SETTINGS = ("device", "device_name", "precision", "memory_format", "compile", "batch_size")
+_NETWORK = ("entry", "network", "input_px")
+_DEPENDS_ON: dict[Measure, tuple[str, ...]] = {
+    "complexity": _NETWORK,
+    "throughput": (*_NETWORK, *_SETTINGS),
+    "accuracy": (*_NETWORK, *_SETTINGS, "weights_sha256", "preprocess", "dataset_digest"),
+}
+
+
+class UnusedModule(Model):
+    """A part of the network that holds parameters and that inference never runs."""
+
+    name: str
+    params: int
+
+
+class Complexity(Model):
+    """Counts of one network at one input size; MACs are of one image (1 MAC = 1 multiply-add).
+
+    ``macs`` comes from ``torch.utils.flop_counter`` on meta tensors, halved; ``macs_fvcore`` from
+    fvcore on real tensors, or is None with the reason. ``uncounted`` are operators that do
+    arithmetic and for which the first counter has no formula, with their calls.
+    """
+
+    kind: Literal["complexity"] = "complexity"
+    params: int
+    unused: tuple[UnusedModule, ...]
+    macs: int
+    macs_by_operator: dict[str, int]
+    uncounted: dict[str, int]
+    macs_fvcore: int | None
+    fvcore_note: str | None
+    fvcore_uncounted: dict[str, int]
+
+
+class Stages(Model):
+    """Seconds that the lanes spent in each stage of an end-to-end pass, added over lanes."""
+
+    read_decode_s: float
+    resize_s: float
+    copy_s: float
+    model_s: float
+
+
+class EndToEnd(Model):
+    """One timed pass from files to predictions: raw images, seconds and their split."""
+
+    images: int
+    seconds: float
+    lanes: int
+    stages: Stages
+
+
+class BadImage(Model):
+    """An image that could not be decoded, and why."""
+
+    image: str
+    reason: str
+
+
+class Accuracy(Model):
+    """Counts of right predictions; the predictions themselves lie beside, in Parquet."""
+
+    kind: Literal["accuracy"] = "accuracy"
+    dataset: str
+    dataset_kind: str
+    images_in_dataset: int
+    images: int
+    correct_top1: int
+    correct_top5: int | None
+    bad_images: tuple[BadImage, ...]
+    content_sha256: str
+    end_to_end: EndToEnd | None
+
+
+class Throughput(Model):
+    """Every timed step of forward passes on inputs that already lie on the device."""
+
+    kind: Literal["throughput"] = "throughput"
+    batch_size: int
+    first_call_s: float
+    warmup_steps: int
+    steps_s: tuple[float, ...]
+    wall_s: float
+    clock: Literal["cuda_event", "perf_counter"]
+    peak_memory_bytes: int | None
+    peak_memory_kind: Literal["cuda_allocator", "process_rss"] | None
+
+
+Evidence = Annotated[Complexity | Accuracy | Throughput, Field(discriminator="kind")]
+
+
+class Record(Model):
+    """One measurement of one row, or the reason why there is none."""
+
+    schema_version: int = SCHEMA_VERSION
+    measure: Measure
+    key: RowKey
+    status: Literal["measured", "failed"]
+    reason: str | None = None
+    evidence: Evidence | None = None
+    predictions: str | None = None
+    started_at: str
+    seconds: float
+    conditions: dict[str, Any]

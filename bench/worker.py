@@ -1,0 +1,143 @@
+"""One row in one process: resolve it, skip what the store has, measure the rest, keep each record.
+
+Runs in a child process; speaks to its parent in small dictionaries over a pipe.
+"""
+
+import os
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from datetime import UTC, datetime
+from multiprocessing.connection import Connection
+from typing import Any
+
+from bench import conditions
+from bench.measure import Result, Row, measure
+from bench.plan import Job
+from bench.records import Accuracy, Measure, Record, RowKey
+from bench.store import Store
+from zoo import build
+from zoo.entry import Entry
+from zoo.errors import StoreError, ZoobenchError
+
+Send = Callable[[dict[str, Any]], None]
+
+
+def check_main(entries: list[Entry], device: str, log: str, pipe: Connection) -> None:
+    """Resolve the device and every entry, in a process that has torch; send what is wrong."""
+    _redirect_output(log)
+    problems = []
+    try:
+        resolved = conditions.resolve_device(device)
+        for entry in entries:
+            build.check(entry)
+    except ZoobenchError as error:
+        problems.append(str(error))
+    pipe.send({"problems": problems} if problems else {"problems": [], "device": resolved})
+
+
+def main(job: Job, log: str, pipe: Connection) -> None:
+    """Measure one row. Never raises: what goes wrong is sent, and recorded as the row's reason."""
+    _redirect_output(log)
+    _die_with(pipe)
+    lock = threading.Lock()
+
+    def send(event: dict[str, Any]) -> None:
+        with lock:
+            pipe.send(event)
+
+    try:
+        _measure_row(job, send)
+    except StoreError as error:
+        send({"event": "store_failed", "reason": str(error)})
+    send({"event": "done"})
+
+
+def _measure_row(job: Job, send: Send) -> None:
+    def progress(done: int, total: int, unit: str) -> None:
+        send({"event": "progress", "done": done, "total": total, "unit": unit})
+
+    device = conditions.resolve_device(job.settings.device)
+    row = Row(job, device, conditions.device_name(device), progress)
+    keys = {name: _key(row, name) for name in job.measures}
+    send({"event": "keys", "keys": {name: key.model_dump() for name, key in keys.items()}})
+    store = Store(job.store)
+    for name, key in keys.items():
+        _measure_once(name, key, row, store, send)
+
+
+def _key(row: Row, name: Measure) -> RowKey:
+    """Return the measurement's key, or as much of it as is known when the rest cannot be had."""
+    try:
+        return row.key(name)
+    except ZoobenchError:
+        return RowKey(entry=row.entry.name, network=row.entry.network_id)
+
+
+def _measure_once(name: Measure, key: RowKey, row: Row, store: Store, send: Send) -> None:
+    earlier = store.newest(name, key)
+    if earlier and (earlier.status == "measured" or not row.job.retry_failed):
+        send({**_told(earlier), "event": "kept"})
+        return
+    send({"event": "measuring", "measure": name})
+    started = time.perf_counter()
+    started_at = datetime.now(UTC).isoformat(timespec="seconds")
+    result: Result | None = None
+    reason = None
+    try:
+        result = measure(name, row)
+    except Exception as error:  # whatever a model does, it costs one row
+        if not isinstance(error, ZoobenchError):
+            traceback.print_exc()
+        reason = _reason(error)
+    record = Record(
+        measure=name,
+        key=key,
+        status="failed" if result is None else "measured",
+        reason=reason,
+        evidence=None if result is None else result.evidence,
+        started_at=started_at,
+        seconds=time.perf_counter() - started,
+        conditions=conditions.collect(row.device),
+    )
+    store.append(record, None if result is None else result.predictions)
+    send({**_told(record), "event": "recorded"})
+
+
+def _told(record: Record) -> dict[str, Any]:
+    bad = record.evidence.bad_images if isinstance(record.evidence, Accuracy) else ()
+    return {
+        "measure": record.measure,
+        "status": record.status,
+        "reason": record.reason,
+        "seconds": record.seconds,
+        "bad_images": [f"{item.image}: {item.reason}" for item in bad],
+    }
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, ZoobenchError):
+        return str(error)
+    return f"{type(error).__name__}: {(str(error).strip().splitlines() or ['no message'])[0]}"
+
+
+def _redirect_output(log: str) -> None:
+    """Send what the model prints to a log, which keeps the run's own output clean."""
+    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    sys.stdout.flush()
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+
+
+def _die_with(pipe: Connection) -> None:
+    """End this process when the parent is gone, however it went."""
+
+    def watch() -> None:
+        try:
+            pipe.recv()
+        except (EOFError, OSError):
+            os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()

@@ -1,0 +1,1 @@
+"""What is measured: entries, their weights and preprocessing, and the claims made about them."""

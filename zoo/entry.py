@@ -1,0 +1,214 @@
+"""The types of a zoo: an entry, where its weights lie, and how its images are prepared."""
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+
+CropMode = Literal["center", "border", "squash"]
+Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos", "box", "hamming"]
+Channels = Literal["rgb", "bgr", "gray"]
+SourceName = Literal["timm", "torchvision", "checkpoint", "package"]
+LibraryName = Literal["timm", "torchvision", "zoobench"]
+
+
+class Model(BaseModel):
+    """A value: immutable, and an unknown field is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def _pair(value: Any) -> Any:
+    return (value, value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _ratio(value: Any) -> Any:
+    return 1 / 255 if value == "1/255" else value
+
+
+PositivePx = Annotated[int, Field(gt=0)]
+SizePx = Annotated[tuple[PositivePx, PositivePx], BeforeValidator(_pair)]
+Triple = tuple[float, float, float] | tuple[float]
+
+
+class Preprocess(Model):
+    """How a photograph becomes the network's input, in whole pixels.
+
+    Sizes are ``(height, width)``; a single number means a square, and for ``resize_px`` with
+    ``crop_mode = "center"`` the length of the shorter side. ``mean`` and ``std`` are in the units
+    that ``scale`` leaves: ``(pixel * scale - mean) / std``.
+    """
+
+    resize_px: SizePx
+    crop_px: SizePx
+    interpolation: Interpolation
+    mean: Triple
+    std: Triple
+    crop_mode: CropMode = "center"
+    antialias: bool = True
+    channels: Channels = "rgb"
+    scale: Annotated[float, BeforeValidator(_ratio)] = 1 / 255
+
+    @field_validator("scale")
+    @classmethod
+    def _known_scale(cls, value: float) -> float:
+        if value not in (1.0, 1 / 255):
+            raise ValueError('scale must be 1 or "1/255"')
+        return value
+
+    @field_validator("std")
+    @classmethod
+    def _positive_std(cls, value: Triple) -> Triple:
+        if min(value) <= 0:
+            raise ValueError("std must be positive")
+        return value
+
+    @model_validator(mode="after")
+    def _one_value_a_channel(self) -> "Preprocess":
+        wanted = self.input_channels
+        if len(self.mean) != wanted or len(self.std) != wanted:
+            raise ValueError(
+                f"mean and std need {wanted} value(s) for channels = {self.channels!r}"
+            )
+        return self
+
+    @property
+    def input_channels(self) -> int:
+        """Return the number of planes the network sees."""
+        return 1 if self.channels == "gray" else 3
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """Return (channels, height, width) of one input."""
+        return (self.input_channels, *self.crop_px)
+
+    def describe(self) -> str:
+        """Return one line that names every setting: equal lines mean equal pixels."""
+        numbers = " ".join(f"{v:.6g}" for v in (*self.mean, *self.std))
+        return (
+            f"resize {_size(self.resize_px)} {self.crop_mode} crop {_size(self.crop_px)} "
+            f"{self.interpolation}{'' if self.antialias else ' no-antialias'} {self.channels} "
+            f"scale {'1/255' if self.scale != 1 else '1'} mean,std {numbers}"
+        )
+
+
+def _size(size: tuple[int, int]) -> str:
+    return str(size[0]) if size[0] == size[1] else f"{size[0]}x{size[1]}"
+
+
+class KeyMap(Model):
+    """How the names in a checkpoint become the network's.
+
+    ``rename``: (pattern, replacement) pairs; each name is rewritten by the first pattern that
+    matches at its start. ``flatten``: ``{"_blocks": "blocks"}`` says that ``_blocks.K`` is the K-th
+    of the network's ``blocks.S.B``, counted through all stages.
+    """
+
+    rename: tuple[tuple[str, str], ...] = ()
+    flatten: dict[str, str] = Field(default_factory=dict)
+
+    @field_validator("rename")
+    @classmethod
+    def _patterns_compile(cls, rules: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+        for pattern, _ in rules:
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                raise ValueError(f"{pattern!r} is no regular expression: {error}") from None
+        return rules
+
+
+class Weights(Model):
+    """Where trained weights lie: a tag of a library, a local file, or a file in a package.
+
+    Give ``tag`` (timm: ``tv_in1k``; torchvision: ``IMAGENET1K_V1``), or ``file`` (relative to the
+    manifest), or ``package`` and ``file`` (relative to site-packages).
+    """
+
+    tag: str | None = None
+    file: Path | None = None
+    package: str | None = None
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
+    key_map: KeyMap | None = None
+
+
+# What a source needs in its weights, and what it cannot use.
+_WEIGHTS_FIELDS: dict[str, tuple[set[str], set[str]]] = {
+    "timm": ({"tag"}, {"file", "package", "key_map"}),
+    "torchvision": ({"tag"}, {"file", "package", "key_map"}),
+    "checkpoint": ({"file"}, {"tag", "package"}),
+    "package": ({"package", "file", "sha256"}, {"tag"}),
+}
+# A checkpoint carries no metadata, so nothing of these may be guessed.
+_EXPLICIT_PREPROCESS = ("resize_px", "crop_px", "interpolation", "mean", "std")
+
+
+class Entry(Model):
+    """One model of a zoo: an architecture, its weights, and what is known about them.
+
+    ``preprocess`` holds only what overrides the weights' own metadata.
+    """
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:+-]*$")]
+    source: SourceName
+    architecture: str
+    library: LibraryName | None = None
+    arguments: dict[str, Any] = Field(default_factory=dict)
+    weights: Weights | None = None
+    preprocess: dict[str, Any] = Field(default_factory=dict)
+    tags: tuple[str, ...] = ()
+    family: str | None = None
+    year: int | None = None
+    paper: str | None = None
+
+    @field_validator("preprocess")
+    @classmethod
+    def _known_preprocess(cls, override: dict[str, Any]) -> dict[str, Any]:
+        channels = 1 if override.get("channels") == "gray" else 3
+        whole = {
+            "resize_px": 256,
+            "crop_px": 224,
+            "interpolation": "bicubic",
+            "mean": (0.5,) * channels,
+            "std": (0.5,) * channels,
+        }
+        valid = Preprocess.model_validate({**whole, **override})
+        return {name: getattr(valid, name) for name in override}
+
+    @model_validator(mode="after")
+    def _weights_fit_the_source(self) -> "Entry":
+        required, unused = _WEIGHTS_FIELDS[self.source]
+        given = set(self.weights.model_fields_set) if self.weights else set()
+        if self.weights and (missing := required - given):
+            raise ValueError(f"weights of source {self.source!r} need {', '.join(sorted(missing))}")
+        if extra := unused & given:
+            raise ValueError(
+                f"weights of source {self.source!r} do not take {', '.join(sorted(extra))}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _file_sources_say_everything(self) -> "Entry":
+        if self.source in get_args(LibraryName):
+            if self.library not in (None, self.source):
+                raise ValueError(f"library is {self.source!r} for source {self.source!r}")
+            return self
+        if self.library is None:
+            choices = ", ".join(get_args(LibraryName))
+            raise ValueError(f"source {self.source!r} needs library, one of: {choices}")
+        missing = [name for name in _EXPLICIT_PREPROCESS if name not in self.preprocess]
+        if missing:
+            raise ValueError(
+                f"source {self.source!r} knows no preprocessing: give preprocess.{missing[0]}"
+                + (f" (and {', '.join(missing[1:])})" if missing[1:] else "")
+            )
+        return self
+
+    @property
+    def network_id(self) -> str:
+        """Return what is built, weights apart: ``timm/resnet50.a1_in1k(img_size=288)``."""
+        tag = f".{self.weights.tag}" if self.weights and self.weights.tag else ""
+        arguments = ",".join(f"{k}={v}" for k, v in sorted(self.arguments.items()))
+        library = self.library or self.source
+        return f"{library}/{self.architecture}{tag}" + (f"({arguments})" if arguments else "")

@@ -1,0 +1,62 @@
+"""Where networks and their weights come from: one file a library or source, one line each here."""
+
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+from zoo.entry import Entry
+from zoo.errors import UnknownNameError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+LIBRARIES = {
+    "timm": "zoo.sources.timm",
+    "torchvision": "zoo.sources.torchvision",
+    "zoobench": "zoo.sources.own",
+}
+SOURCES = {
+    "timm": "zoo.sources.timm",
+    "torchvision": "zoo.sources.torchvision",
+    "checkpoint": "zoo.sources.checkpoint",
+    "package": "zoo.sources.package",
+}
+
+
+class Library(Protocol):
+    """Builds networks, and knows the preprocessing of the weights that it publishes."""
+
+    def check(self, entry: Entry) -> None:
+        """Raise UnknownNameError if the architecture or the tag does not exist."""
+
+    def preprocess(self, entry: Entry) -> dict[str, Any]:
+        """Return the fields of ``Preprocess`` that the weights' own metadata states."""
+
+    def network(self, entry: Entry) -> "nn.Module":
+        """Return the network with random weights, on torch's default device."""
+
+
+class Source(Protocol):
+    """Finds the weights of an entry, and builds the network with them."""
+
+    def weights_file(self, entry: Entry) -> Path:
+        """Return a local file, fetching it if the source is a hub; raise WeightsError if none."""
+
+    def trained(self, entry: Entry, file: Path) -> "nn.Module":
+        """Return the network with the file's weights, every name and shape of them fitted."""
+
+
+def library(entry: Entry) -> Library:
+    """Return the library that builds the entry's network."""
+    return cast(Library, _resolve("library", entry.library or entry.source, LIBRARIES))
+
+
+def source(entry: Entry) -> Source:
+    """Return the source that finds the entry's weights."""
+    return cast(Source, _resolve("source", entry.source, SOURCES))
+
+
+def _resolve(kind: str, name: str, modules: dict[str, str]) -> object:
+    if name not in modules:
+        raise UnknownNameError(kind, name, modules)
+    return import_module(modules[name])
