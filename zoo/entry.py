@@ -179,7 +179,7 @@ class Entry(Model):
     @model_validator(mode="after")
     def _weights_fit_the_source(self) -> "Entry":
         required, unused = _WEIGHTS_FIELDS[self.source]
-        given = set(self.weights.model_fields_set) if self.weights else set()
+        given = {name for name, value in self.weights or () if value is not None}
         if self.weights and (missing := required - given):
             raise ValueError(f"weights of source {self.source!r} need {', '.join(sorted(missing))}")
         if extra := unused & given:
