@@ -66,6 +66,20 @@ def run(jobs: Sequence[Job], *, timeout_s: float | None, listen: Listener) -> bo
     return all_well
 
 
+def in_worker(target: Callable[..., None], *arguments: Any) -> None:
+    """Call a function in a process with the workers' environment, output and all; wait for it.
+
+    Raises:
+        ZoobenchError: it died, or raised (its traceback is on standard error).
+    """
+    _serve()
+    process = _CONTEXT.Process(target=target, args=arguments)
+    process.start()
+    process.join()
+    if process.exitcode:
+        raise ZoobenchError(f"{target.__name__} failed with exit code {process.exitcode}")
+
+
 def _run_row(job: Job, timeout_s: float | None, listen: Listener) -> bool:
     well = True
     left = list(job.measures)
@@ -132,14 +146,19 @@ def _record_failure(job: Job, measure: Measure, key: RowKey, reason: str, second
 def _start(
     target: Callable[..., None], arguments: tuple[Any, ...]
 ) -> tuple[ForkServerProcess, connection.Connection]:
+    _serve()
     ours, theirs = _CONTEXT.Pipe()
-    _CONTEXT.set_forkserver_preload(_PRELOAD)
-    with _environment(ALLOCATOR_ENVIRONMENT):
-        forkserver.ensure_running()
     process = _CONTEXT.Process(target=target, args=(*arguments, theirs), daemon=True)
     process.start()
     theirs.close()
     return process, ours
+
+
+def _serve() -> None:
+    """Start the fork server, if it is not running, with the allocator's settings."""
+    _CONTEXT.set_forkserver_preload(_PRELOAD)
+    with _environment(ALLOCATOR_ENVIRONMENT):
+        forkserver.ensure_running()
 
 
 @contextmanager

@@ -104,22 +104,23 @@ class Lanes:
         self._dataset = dataset
         self._batch_size = batch_size
         self._labels = np.asarray(dataset.labels)
-        self.count = cores()
-        # A GPU, and a compiled network, serve one lane at a time.
+        # A GPU, and a compiled network, serve one lane at a time; two lanes more than there are
+        # cores keep the cores decoding while one lane has the device and one waits for it.
         self._shared = execution.device.type == "cuda" or execution.compiled
+        self.count = cores() + (2 if self._shared else 0)
         self._device_permits = threading.Semaphore(1 if self._shared else self.count)
 
     def warm_up(self) -> None:
         """Run one batch of zeros, so that no image pays for the first call."""
-        self._execution.seconds_of_first_call(self._place(self._empty_batch()))
+        self._execution.seconds_of_first_call(self._place(self.empty_batch()))
 
     def is_long_enough(self, images: int) -> bool:
         """Return whether a pass over so many images has a steady middle to time."""
         return images >= _MIN_BATCHES_A_LANE * self.count * self._batch_size
 
-    def timed_repeats(self) -> EndToEnd:
+    def timed_repeats(self, batches_a_lane: int = _MIN_BATCHES_A_LANE) -> EndToEnd:
         """Time a pass that goes over a small dataset again and again."""
-        images = _MIN_BATCHES_A_LANE * self.count * self._batch_size
+        images = batches_a_lane * self.count * self._batch_size
         order = itertools.islice(itertools.cycle(range(len(self._dataset))), images)
         return self.pass_over(_batches(list(order), self._batch_size), None, lambda done: None)
 
@@ -188,7 +189,7 @@ class Lanes:
         self, indices: Sequence[int], predictions: Predictions | None, tally: "_Tally"
     ) -> tuple[NDArray[np.uint8], NDArray[np.intp]]:
         """Return pixels (batch_size, H, W, C), and which of their places hold an image."""
-        pixels = self._empty_batch()
+        pixels = self.empty_batch()
         good = []
         for place, index in enumerate(indices):
             try:
@@ -238,7 +239,8 @@ class Lanes:
     def _place(self, pixels: NDArray[np.uint8]) -> torch.Tensor:
         return self._execution.place(pixels, self._preprocess)
 
-    def _empty_batch(self) -> NDArray[np.uint8]:
+    def empty_batch(self) -> NDArray[np.uint8]:
+        """Return zeros of (batch_size, H, W, C)."""
         channels = self._preprocess.input_channels
         return np.zeros((self._batch_size, *self._preprocess.crop_px, channels), np.uint8)
 

@@ -1,0 +1,136 @@
+"""How much of the slower of (decode alone, model alone) an end-to-end pass reaches.
+
+Run it with ``make perf``. The stages are measured in turns in one process, because machines are
+noisy and only ratios inside one run mean anything; each alone has the whole machine.
+
+Where the model has a device of its own, the pass can reach the slower stage. On a CPU both stages
+share the cores, and all that can be reached is the sum of their times: 1 / (1/decode + 1/model).
+So two cases are measured: the network on this machine, against that bound, and a simulated device
+that takes a set time a batch and none of the cores, against the slower stage.
+"""
+
+import sys
+import threading
+import time
+from statistics import median
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from bench import conditions
+from bench.data.dataset import Dataset, open_dataset
+from bench.data.preprocess import crop, decode
+from bench.executors.local import in_worker
+from bench.measure.accuracy import Lanes
+from bench.measure.execution import Execution
+from bench.measure.timing import Budget, CpuClock, CudaClock, timed
+from bench.plan import Settings
+from zoo import build
+from zoo.entry import Entry, Preprocess
+from zoo.manifest import load
+
+ROUNDS = 3
+BATCH = 16
+REPEATS = 8
+# Long enough that the first batch, which nothing overlaps, hardly counts.
+BATCHES_A_LANE = 10
+
+
+class SimulatedDevice(Execution):
+    """Answers each batch after the time that a device of ``images_per_s`` would take."""
+
+    def __init__(self, images_per_s: float, classes: int) -> None:
+        super().__init__(torch.nn.Identity(), Settings(), "cpu")
+        self.compiled = True  # one lane at a time, as on a device
+        self._images_per_s = images_per_s
+        self._classes = classes
+
+    def place(self, pixels: NDArray[np.uint8], preprocess: Preprocess) -> torch.Tensor:
+        return torch.from_numpy(pixels).clone()  # a device normalises for itself
+
+    def forward(self, batch: torch.Tensor) -> torch.Tensor:
+        time.sleep(len(batch) / self._images_per_s)
+        return torch.zeros(len(batch), self._classes)
+
+
+def decode_images_per_s(dataset: Dataset, preprocess: Preprocess) -> float:
+    """Return images/s of reading, decoding, resizing and cropping on all cores."""
+    lanes = conditions.cores()
+
+    def lane(first: int) -> None:
+        for index in range(first, REPEATS * len(dataset), lanes):
+            crop(decode(dataset.read(index % len(dataset)), preprocess), preprocess)
+
+    start = time.perf_counter()
+    threads = [threading.Thread(target=lane, args=(i,)) for i in range(lanes)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return REPEATS * len(dataset) / (time.perf_counter() - start)
+
+
+def model_images_per_s(execution: Execution, preprocess: Preprocess) -> float:
+    """Return images/s of forward passes alone, with all threads, as the figure ``speed`` has it."""
+    torch.set_num_threads(conditions.cores())
+    batch = torch.zeros(BATCH, *preprocess.input_shape, device=execution.device)
+    clock = CudaClock(execution.device) if execution.device.type == "cuda" else CpuClock()
+    budget = Budget(warmup_steps=1, min_steps=6, min_seconds=1)
+    timing = timed(lambda: execution.forward(batch), clock, budget)
+    return BATCH / median(timing.steps_s)
+
+
+def _turns(
+    execution: Execution, preprocess: Preprocess, dataset: Dataset
+) -> list[tuple[float, float, float]]:
+    """Return (decode, model, end to end) in images/s, a tuple a round."""
+    lanes = Lanes(execution, preprocess, dataset, BATCH)
+    lanes.warm_up()
+    rounds = []
+    for _ in range(ROUNDS):
+        timed_pass = lanes.timed_repeats(BATCHES_A_LANE)
+        rounds.append(
+            (
+                decode_images_per_s(dataset, preprocess),
+                model_images_per_s(execution, preprocess),
+                timed_pass.images / timed_pass.seconds,
+            )
+        )
+    return rounds
+
+
+def _print(title: str, bound: str, rounds: list[tuple[float, float, float]]) -> None:
+    decoded, model, end_to_end = (median(column) for column in zip(*rounds, strict=True))
+    shared = [e * (1 / d + 1 / m) for d, m, e in rounds]
+    slower = [e / min(d, m) for d, m, e in rounds]
+    ratios = shared if bound == "the shared cores' bound" else slower
+    print(
+        f"{title}: decode {decoded:.0f}, model {model:.0f}, end to end {end_to_end:.0f} images/s: "
+        f"{median(ratios):.2f} of {bound} [{min(ratios):.2f}, {max(ratios):.2f}], "
+        f"{median(slower):.2f} of the slower stage",
+        flush=True,
+    )
+
+
+def main(entry: Entry) -> None:
+    """Measure one entry, and a simulated device that is as fast as the decoders, and half that."""
+    dataset = open_dataset("sample", labels="imagenet")
+    preprocess = build.preprocess(entry)
+    device = conditions.resolve_device("auto")
+    network = build.trained_network(entry, build.find_weights(entry))
+    bound = "the shared cores' bound" if device == "cpu" else "the slower stage"
+    rounds = _turns(Execution(network, Settings(), device), preprocess, dataset)
+    _print(f"{entry.name} on {device}", bound, rounds)
+    rate = decode_images_per_s(dataset, preprocess)
+    for share in (0.5, 1.0, 2.0):
+        simulated = SimulatedDevice(rate * share, dataset.classes)
+        rounds = _turns(simulated, preprocess, dataset)
+        _print(f"simulated device, {share:g} of decode", "the slower stage", rounds)
+
+
+if __name__ == "__main__":
+    names = sys.argv[1:] or ["efficientnet_lite0"]
+    for chosen in load("sample").entries:
+        if chosen.name in names:
+            in_worker(main, chosen)
