@@ -14,8 +14,8 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from bench import conditions
-from bench.measure import Result, Row, measure
-from bench.plan import Job
+from bench.measure import Result, Row, execution, measure
+from bench.plan import Job, Settings
 from bench.records import Accuracy, Measure, Record, RowKey
 from bench.store import Store
 from zoo import build
@@ -25,17 +25,22 @@ from zoo.errors import StoreError, ZoobenchError
 Send = Callable[[dict[str, Any]], None]
 
 
-def check_main(entries: list[Entry], device: str, log: str, pipe: Connection) -> None:
-    """Resolve the device and every entry, in a process that has torch; send what is wrong."""
+def check_main(
+    entries: list[Entry], settings: Settings, where: str, log: str, pipe: Connection
+) -> None:
+    """Check the settings and every entry in a process that has torch; send what is wrong."""
     _redirect_output(log)
-    problems = []
+    problem = None
     try:
-        resolved = conditions.resolve_device(device)
+        execution.check(settings, conditions.resolve_device(settings.device))
+    except ZoobenchError as error:
+        problem = str(error)
+    try:
         for entry in entries:
             build.check(entry)
     except ZoobenchError as error:
-        problems.append(str(error))
-    pipe.send({"problems": problems} if problems else {"problems": [], "device": resolved})
+        problem = problem or f"{where}: {error}"
+    pipe.send(problem)
 
 
 def main(job: Job, log: str, pipe: Connection) -> None:

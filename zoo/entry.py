@@ -188,7 +188,7 @@ class Entry(Model):
                 "'checkpoint' and library = 'zoobench'"
             )
         required, unused = _WEIGHTS_FIELDS[self.source]
-        given = self.weights.model_fields_set
+        given = {name for name, value in self.weights if value is not None}
         if missing := required - given:
             raise ValueError(f"weights of source {self.source!r} need {', '.join(sorted(missing))}")
         if extra := unused & given:

@@ -96,7 +96,7 @@ def run(
         retry_failed=retry_failed,
     )
     Store(store).check_writable()
-    local.check(entries, device)
+    local.check(entries, settings, where=str(zoo.path))
     with progress_display(jobs) as listen:
         all_well = local.run(jobs, timeout_s=timeout, listen=listen)
     _print_reports(store)

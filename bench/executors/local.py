@@ -15,7 +15,7 @@ from typing import Any
 
 from bench import worker
 from bench.conditions import ALLOCATOR_ENVIRONMENT
-from bench.plan import Job
+from bench.plan import Job, Settings
 from bench.records import Measure, Record, RowKey
 from bench.store import Store
 from zoo.entry import Entry
@@ -28,22 +28,23 @@ _CONTEXT = multiprocessing.get_context("forkserver")
 _PRELOAD = ["bench.worker", "torch", "torchvision", "timm", "bench.measure.accuracy"]
 
 
-def check(entries: Sequence[Entry], device: str) -> None:
+def check(entries: Sequence[Entry], settings: Settings, *, where: str) -> None:
     """Check in a process that has torch that the device and all entries exist.
 
     Raises:
-        ZoobenchError: what a user has to mend before anything can be measured.
+        ZoobenchError: what a user has to mend before anything can be measured; ``where`` names
+            the manifest.
     """
     with _log() as log:
-        process, pipe = _start(worker.check_main, (list(entries), device, log))
+        process, pipe = _start(worker.check_main, (list(entries), settings, where, log))
         try:
-            answer = pipe.recv()
+            problem = pipe.recv()
         except EOFError:
             process.join()
             raise ZoobenchError(f"the first worker died: {_death(process, log)}") from None
         process.join()
-    if answer["problems"]:
-        raise ZoobenchError(answer["problems"][0])
+    if problem:
+        raise ZoobenchError(problem)
 
 
 def run(jobs: Sequence[Job], *, timeout_s: float | None, listen: Listener) -> bool:

@@ -28,6 +28,12 @@ def set_fp32_precision(precision: str) -> None:
     torch.backends.cudnn.rnn.fp32_precision = mode  # type: ignore[attr-defined]
 
 
+def check(settings: Settings, device: str) -> None:
+    """Raise MeasureError if the device has no such precision."""
+    if settings.precision == "tf32" and not device.startswith("cuda"):
+        raise MeasureError("precision 'tf32' exists on CUDA devices only; use fp32 or bf16")
+
+
 class Execution:
     """A network, ready to run as the settings say.
 
@@ -38,8 +44,7 @@ class Execution:
     """
 
     def __init__(self, network: nn.Module, settings: Settings, device: str) -> None:
-        if settings.precision == "tf32" and not device.startswith("cuda"):
-            raise MeasureError("precision 'tf32' exists on CUDA devices only; use fp32 or bf16")
+        check(settings, device)
         set_fp32_precision(settings.precision)
         self.device = torch.device(device)
         self.dtype = _WEIGHT_DTYPES.get(settings.precision, torch.float32)

@@ -19,13 +19,17 @@ _HUB_FILES = ("model.safetensors", "pytorch_model.bin")
 
 def check(entry: Entry) -> None:
     """Raise UnknownNameError if timm has no such architecture or tag."""
-    where = f"entry {entry.name!r}"
+    where = f"entry {entry.name!r}: field"
     if not timm.is_model(entry.architecture):
-        raise UnknownNameError("timm architecture", entry.architecture, timm.list_models(), where)
+        raise UnknownNameError(
+            "timm architecture", entry.architecture, timm.list_models(), f"{where} 'architecture'"
+        )
     if tag := _tag(entry):
         tags = [name.partition(".")[2] for name in list_pretrained(f"{entry.architecture}.*")]
         if tag not in tags:
-            raise UnknownNameError(f"timm tag of {entry.architecture}", tag, tags, where)
+            raise UnknownNameError(
+                f"timm tag of {entry.architecture}", tag, tags, f"{where} 'weights.tag'"
+            )
 
 
 def preprocess(entry: Entry) -> dict[str, Any]:

@@ -18,14 +18,18 @@ from zoo.weights import StateDict, load_into, load_state_dict, sha256_of
 
 def check(entry: Entry) -> None:
     """Raise UnknownNameError if torchvision has no such classifier or weights."""
-    where = f"entry {entry.name!r}"
+    where = f"entry {entry.name!r}: field"
     names = models.list_models(module=models)
     if entry.architecture not in names:
-        raise UnknownNameError("torchvision architecture", entry.architecture, names, where)
+        raise UnknownNameError(
+            "torchvision architecture", entry.architecture, names, f"{where} 'architecture'"
+        )
     if tag := _tag(entry):
         tags = list(models.get_model_weights(entry.architecture).__members__)
         if tag not in tags:
-            raise UnknownNameError(f"torchvision weights of {entry.architecture}", tag, tags, where)
+            raise UnknownNameError(
+                f"torchvision weights of {entry.architecture}", tag, tags, f"{where} 'weights.tag'"
+            )
 
 
 def preprocess(entry: Entry) -> dict[str, Any]:
@@ -91,7 +95,8 @@ def _configured_by(entry: Entry) -> dict[str, Any]:
         configured["init_weights"] = False  # else they warn, and start slowly
     if weights is None:
         return configured
-    configured["num_classes"] = len(weights.meta["categories"])
+    if categories := weights.meta["categories"]:
+        configured["num_classes"] = len(categories)
     if entry.architecture in ("googlenet", "inception_v3"):
         configured["transform_input"] = True
     if entry.architecture == "googlenet":

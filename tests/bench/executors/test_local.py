@@ -1,0 +1,134 @@
+"""A row that raises, dies or hangs costs itself only, and a run goes on where it was killed."""
+
+import multiprocessing
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.executors import local
+from bench.plan import Job, Settings, plan
+from bench.records import Figure, Record
+from bench.store import Store
+from zoo.entry import Entry
+from zoo.errors import InterruptedRunError, ZoobenchError
+
+
+def _jobs(
+    entries: tuple[Entry, ...], store: Path, *figures: Figure, retry_failed: bool = False
+) -> list[Job]:
+    return plan(
+        entries,
+        figures=figures,
+        settings=Settings(device="cpu"),
+        batches=[2],
+        store=str(store),
+        data="sample",
+        labels="imagenet",
+        limit=4,
+        retry_failed=retry_failed,
+    )
+
+
+def _records(store: Path) -> dict[tuple[str, str], Record]:
+    return {(r.key.entry, r.measure): r for _, r in Store(str(store)).records()}
+
+
+def _ignore(job: Job, event: dict[str, Any]) -> None:
+    pass
+
+
+def _broken(lite0: Entry) -> Entry:
+    """An entry whose forward pass raises."""
+    return Entry(
+        name="broken",
+        source="timm",
+        architecture="vit_tiny_patch16_224",
+        preprocess={"crop_px": 200, "resize_px": 200},
+    )
+
+
+def test_a_row_that_raises_leaves_its_reason_and_the_others_are_measured(
+    tmp_path: Path, lite0: Entry
+) -> None:
+    jobs = _jobs((_broken(lite0), lite0), tmp_path, "params")
+    assert local.run(jobs, timeout_s=None, listen=_ignore) is False
+    records = _records(tmp_path)
+    assert records["broken", "complexity"].status == "failed"
+    assert "200" in (records["broken", "complexity"].reason or "")
+    assert records["efficientnet_lite0", "complexity"].status == "measured"
+
+
+def _kill_worker_when(measure: str) -> local.Listener:
+    def listen(job: Job, event: dict[str, Any]) -> None:
+        if event["event"] == "measuring" and event["measure"] == measure:
+            for process in multiprocessing.active_children():
+                assert process.pid is not None
+                os.kill(process.pid, signal.SIGKILL)
+
+    return listen
+
+
+def test_a_killed_worker_leaves_its_reason_and_what_it_had_done(
+    tmp_path: Path, lite0: Entry
+) -> None:
+    jobs = _jobs((lite0,), tmp_path, "params", "speed")
+    assert local.run(jobs, timeout_s=None, listen=_kill_worker_when("throughput")) is False
+    records = _records(tmp_path)
+    assert records["efficientnet_lite0", "complexity"].status == "measured"
+    failed = records["efficientnet_lite0", "throughput"]
+    assert failed.status == "failed"
+    assert "killed by SIGKILL (out of memory?)" in (failed.reason or "")
+    assert failed.key.batch_size == 2
+
+
+def test_a_row_that_overruns_the_timeout_is_ended(tmp_path: Path, lite0: Entry) -> None:
+    jobs = _jobs((lite0,), tmp_path, "speed")  # takes at least the two seconds of its budget
+    assert local.run(jobs, timeout_s=1.0, listen=_ignore) is False
+    failed = _records(tmp_path)["efficientnet_lite0", "throughput"]
+    assert failed.reason == "overran the timeout of 1 s"
+    assert multiprocessing.active_children() == []
+
+
+def test_the_same_command_skips_what_is_done(tmp_path: Path, lite0: Entry) -> None:
+    jobs = _jobs((lite0,), tmp_path, "params", "top1")
+    assert local.run(jobs, timeout_s=None, listen=_ignore)
+    events: list[str] = []
+    assert local.run(jobs, timeout_s=None, listen=lambda job, e: events.append(e["event"]))
+    assert events == ["keys", "kept", "kept"]
+    assert len(list(Store(str(tmp_path)).records())) == 2
+
+
+def test_a_failed_row_is_kept_until_asked_for_again(tmp_path: Path, lite0: Entry) -> None:
+    entries = (_broken(lite0),)
+    for retry, expected in ((False, 1), (False, 1), (True, 2)):
+        jobs = _jobs(entries, tmp_path, "params", retry_failed=retry)
+        assert local.run(jobs, timeout_s=None, listen=_ignore) is False
+        assert len(list(Store(str(tmp_path)).records())) == expected
+
+
+def test_an_interrupted_run_leaves_no_worker(tmp_path: Path, lite0: Entry) -> None:
+    def interrupt(job: Job, event: dict[str, Any]) -> None:
+        if event["event"] == "measuring":
+            raise KeyboardInterrupt
+
+    with pytest.raises(InterruptedRunError, match="same command goes on"):
+        local.run(_jobs((lite0,), tmp_path, "params"), timeout_s=None, listen=interrupt)
+    assert multiprocessing.active_children() == []
+
+
+def test_a_wrong_entry_is_found_before_anything_is_measured() -> None:
+    wrong = Entry(name="a", source="timm", architecture="resnet5")
+    with pytest.raises(
+        ZoobenchError, match=r"zoo\.toml: entry 'a': field 'architecture'.*resnet50"
+    ):
+        local.check([wrong], Settings(device="cpu"), where="zoo.toml")
+
+
+def test_workers_have_the_allocator_that_keeps_activations(tmp_path: Path, lite0: Entry) -> None:
+    local.run(_jobs((lite0,), tmp_path, "params"), timeout_s=None, listen=_ignore)
+    conditions = _records(tmp_path)["efficientnet_lite0", "complexity"].conditions
+    assert conditions["allocator"]["MALLOC_TOP_PAD_"] == "268435456"
+    assert "MALLOC_TOP_PAD_" not in os.environ

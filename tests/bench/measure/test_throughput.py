@@ -1,0 +1,75 @@
+"""Speed needs no weights, keeps every step, and an impossible row says so."""
+
+import pytest
+import torch
+
+from bench.measure import Row, execution, throughput
+from bench.plan import Job, Settings
+from bench.records import Throughput
+from zoo.entry import Entry
+from zoo.errors import MeasureError
+
+
+def _row(entry: Entry, **settings: object) -> Row:
+    job = Job(
+        entry=entry,
+        figures=("speed",),
+        settings=Settings.model_validate({"batch_size": 2, **settings}),
+        store="unused",
+        data=None,
+        labels="imagenet",
+        limit=None,
+        retry_failed=False,
+    )
+    return Row(job, "cpu", "a processor", lambda done, total, unit: None)
+
+
+def test_speed_is_measured_without_weights(lite0: Entry) -> None:
+    bare = lite0.model_copy(update={"weights": None})
+    evidence = throughput.run(_row(bare)).evidence
+    assert isinstance(evidence, Throughput)
+    assert len(evidence.steps_s) >= 10
+    assert min(evidence.steps_s) > 0
+    assert sum(evidence.steps_s) <= evidence.wall_s
+    assert evidence.peak_memory_bytes is not None
+    assert evidence.peak_memory_bytes > 4_652_008 * 4  # at least the weights
+    assert evidence.peak_memory_kind == "process_rss"
+
+
+def test_a_network_that_cannot_take_its_input_fails_with_its_own_words() -> None:
+    entry = Entry.model_validate(
+        {
+            "name": "a",
+            "source": "timm",
+            "architecture": "vit_tiny_patch16_224",
+            "preprocess": {"crop_px": 200, "resize_px": 224},
+        }
+    )
+    with pytest.raises(AssertionError, match="200"):
+        throughput.run(_row(entry))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"),
+    ],
+)
+def test_out_of_memory_is_told_with_its_batch(error: RuntimeError) -> None:
+    told = execution.explained(error, 256, torch.device("cpu"))
+    assert "out of memory at batch 256" in str(told)
+
+
+def test_tf32_is_no_precision_of_a_processor(lite0: Entry) -> None:
+    with pytest.raises(MeasureError, match="CUDA devices only"):
+        throughput.run(_row(lite0, precision="tf32"))
+
+
+def test_fp32_means_fp32_on_every_backend() -> None:
+    """torch lets cuDNN's convolutions use TF32 unless told otherwise."""
+    execution.set_fp32_precision("tf32")
+    assert torch.backends.cudnn.conv.fp32_precision == "tf32"
+    execution.set_fp32_precision("fp32")
+    assert torch.backends.cudnn.conv.fp32_precision == "ieee"
+    assert torch.backends.cuda.matmul.fp32_precision == "ieee"

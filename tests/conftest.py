@@ -1,0 +1,42 @@
+"""What all tests share: real photographs and weights, from the packages of the extra `sample`."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from bench.data.dataset import Dataset, open_dataset
+from bench.data.imagenet import wnids
+from zoo.entry import Entry
+from zoo.manifest import load
+
+
+@pytest.fixture(scope="session")
+def sample_set() -> Dataset:
+    return open_dataset("sample", labels="imagenet")
+
+
+@pytest.fixture(scope="session")
+def photographs(sample_set: Dataset) -> list[Path]:
+    return [sample_set.root / image for image in sample_set.images]
+
+
+@pytest.fixture(scope="session")
+def lite_entries() -> tuple[Entry, ...]:
+    return load("sample").entries
+
+
+@pytest.fixture
+def lite0(lite_entries: tuple[Entry, ...]) -> Entry:
+    return lite_entries[0]
+
+
+@pytest.fixture
+def class_folders(tmp_path: Path, sample_set: Dataset) -> Path:
+    """The sample set as a folder of class folders named by WordNet id."""
+    root = tmp_path / "val"
+    for image, label in zip(sample_set.images, sample_set.labels, strict=True):
+        folder = root / wnids()[label]
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copy(sample_set.root / image, folder / image)
+    return root

@@ -1,0 +1,140 @@
+"""One row a key: figures of different things never share a row, and dtypes never change."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from bench.records import Accuracy, BadImage, Complexity, Record, RowKey, Throughput
+from bench.store import Store
+from reports import load_frame
+from reports.frame import DTYPES, to_frame
+
+KEY = RowKey(
+    entry="a",
+    network="timm/x",
+    input_px="224x224",
+    weights_sha256="w1",
+    preprocess="p",
+    dataset_digest="d",
+    device="cpu",
+    device_name="c",
+    precision="fp32",
+    memory_format="contiguous",
+    compile="eager",
+    batch_size=8,
+)
+COMPLEXITY = Complexity(
+    params=1000,
+    unused=(),
+    macs=2000,
+    macs_by_operator={"mm": 2000},
+    uncounted={},
+    macs_fvcore=2010,
+    fvcore_note=None,
+    fvcore_uncounted={},
+)
+THROUGHPUT = Throughput(
+    batch_size=8,
+    first_call_s=1.0,
+    warmup_steps=3,
+    steps_s=(0.1, 0.2, 0.4),
+    wall_s=0.8,
+    clock="perf_counter",
+    peak_memory_bytes=10**6,
+    peak_memory_kind="process_rss",
+)
+ACCURACY = Accuracy(
+    dataset="val",
+    dataset_kind="imagenet-folder",
+    images_in_dataset=20,
+    images=20,
+    correct_top1=18,
+    correct_top5=19,
+    bad_images=(),
+    content_sha256="c",
+    end_to_end=None,
+)
+
+
+def _record(evidence: Complexity | Accuracy | Throughput | None, **changes: object) -> Record:
+    measure = evidence.kind if evidence is not None else "accuracy"
+    raw: dict[str, object] = {
+        "measure": measure,
+        "key": KEY.of(measure),
+        "status": "measured" if evidence is not None else "failed",
+        "evidence": evidence,
+        "started_at": "2026-01-01T00:00:00+00:00",
+        "seconds": 1.0,
+        "conditions": {"torch": "2.14.1"},
+    }
+    return Record.model_validate({**raw, **changes})
+
+
+def test_what_agrees_on_every_stated_field_is_one_row() -> None:
+    frame = to_frame([_record(COMPLEXITY), _record(THROUGHPUT), _record(ACCURACY)])
+    assert len(frame) == 1
+    row = frame.iloc[0]
+    assert (row["params"], row["macs"], row["top1"]) == (1000, 2000, 0.9)
+    assert row["images_per_s"] == pytest.approx(8 / 0.2)
+    assert row["images_per_s_wall"] == pytest.approx(24 / 0.8)
+    assert row["status"] == "measured"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"weights_sha256": "w2"}, {"precision": "bf16"}, {"batch_size": 9}, {"dataset_digest": "e"}],
+)
+def test_what_differs_is_another_row(change: dict[str, object]) -> None:
+    other = _record(ACCURACY, key=KEY.model_copy(update=change))
+    frame = to_frame([_record(COMPLEXITY), _record(THROUGHPUT), _record(ACCURACY), other])
+    assert len(frame) == 2
+    assert frame["params"].tolist() == [1000, 1000]
+    shares_settings = not {"precision", "batch_size"} & set(change)
+    assert frame["images_per_s"].notna().tolist() == [True, shares_settings]
+
+
+def test_dtypes_are_fixed_even_of_an_empty_frame() -> None:
+    for frame in (to_frame([]), to_frame([_record(ACCURACY)]), to_frame([_record(THROUGHPUT)])):
+        assert {name: str(dtype) for name, dtype in frame.dtypes.items()} == DTYPES
+
+
+def test_a_failure_is_absent_with_its_reason_never_0() -> None:
+    frame = to_frame([_record(COMPLEXITY), _record(None, reason="no weights")])
+    assert frame["top1"].isna().all()
+    assert frame.loc[0, "status"] == "failed"
+    assert frame.loc[0, "reason"] == "accuracy: no weights"
+    assert frame.loc[0, "params"] == 1000
+
+
+def test_a_measured_row_replaces_an_earlier_failure_and_survives_a_later_one() -> None:
+    early = RowKey(entry="a", network="timm/x")
+    failed = _record(None, reason="no weights", key=early)
+    for records in ([failed, _record(ACCURACY)], [_record(ACCURACY), failed]):
+        frame = to_frame(records)
+        assert len(frame) == 1
+        assert frame.loc[0, "top1"] == 0.9
+        assert frame.loc[0, "status"] == "measured"
+
+
+def test_a_partial_row_is_marked_with_its_images() -> None:
+    bad = (BadImage(image="n/a.jpg", reason="truncated"),)
+    partial = ACCURACY.model_copy(update={"images": 19, "correct_top1": 17, "bad_images": bad})
+    frame = to_frame([_record(partial)])
+    assert frame.loc[0, "status"] == "partial"
+    assert "n/a.jpg: truncated" in frame.loc[0, "reason"]
+
+
+def test_counters_that_disagree_say_so() -> None:
+    apart = COMPLEXITY.model_copy(update={"macs_fvcore": 2100})
+    assert to_frame([_record(apart)])["counters_agree"].tolist() == [False]
+    unknown = COMPLEXITY.model_copy(update={"macs_fvcore": None})
+    assert to_frame([_record(unknown)])["counters_agree"].isna().all()
+
+
+def test_every_figure_is_made_from_the_store_alone(tmp_path: Path) -> None:
+    store = Store(str(tmp_path))
+    for evidence in (COMPLEXITY, THROUGHPUT, ACCURACY):
+        store.append(_record(evidence))
+    expected = to_frame([_record(COMPLEXITY), _record(THROUGHPUT), _record(ACCURACY)])
+    pd.testing.assert_frame_equal(load_frame(str(tmp_path)), expected)

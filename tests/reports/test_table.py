@@ -1,0 +1,57 @@
+"""Tables round once, fit 80 columns, and say why a cell is empty."""
+
+import io
+
+import pandas as pd
+import pytest
+
+from reports.frame import to_frame
+from reports.table import render
+from tests.reports.test_frame import ACCURACY, COMPLEXITY, KEY, THROUGHPUT, _record
+from zoo.errors import UnknownNameError
+
+
+def _frame() -> pd.DataFrame:
+    return to_frame([_record(COMPLEXITY), _record(THROUGHPUT), _record(ACCURACY)])
+
+
+def test_the_terminal_table_says_what_is_the_same_for_all_rows_once() -> None:
+    text = render(_frame(), "terminal").decode()
+    assert "cpu: c, fp32, contiguous, eager, batch 8" in text
+    assert "accuracy on val, 20 images" in text
+    assert "90.00 [69.9, 97.2]" in text
+
+
+def test_a_setting_that_differs_becomes_a_column() -> None:
+    other = _record(THROUGHPUT, key=KEY.of("throughput").model_copy(update={"precision": "bf16"}))
+    text = render(to_frame([_record(THROUGHPUT), other]), "md").decode()
+    assert "precision" in text
+    assert "| a | bf16 |" in text
+
+
+def test_an_absent_figure_has_its_reason_below() -> None:
+    text = render(
+        to_frame([_record(COMPLEXITY), _record(None, reason="no weights")]), "md"
+    ).decode()
+    assert "– a: accuracy: no weights" in text
+
+
+def test_uncounted_operators_and_disagreement_mark_the_count() -> None:
+    doubtful = COMPLEXITY.model_copy(update={"uncounted": {"aten.fft": 2}, "macs_fvcore": 9000})
+    text = render(to_frame([_record(doubtful)]), "md").decode()
+    assert "0.000?" in text
+    assert "uncounted operators: aten.fft" in text
+    assert "the counters disagree" in text
+
+
+def test_data_formats_are_not_rounded() -> None:
+    frame = _frame()
+    frame.loc[0, "top1"] = 2 / 3
+    again = pd.read_csv(io.BytesIO(render(frame, "csv")))
+    assert again.loc[0, "top1"] == 2 / 3
+    pd.testing.assert_frame_equal(pd.read_parquet(io.BytesIO(render(frame, "parquet"))), frame)
+
+
+def test_an_unknown_format_lists_the_formats() -> None:
+    with pytest.raises(UnknownNameError, match="choices: csv, md, parquet, terminal"):
+        render(_frame(), "pdf")
