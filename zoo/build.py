@@ -35,7 +35,8 @@ def preprocess(entry: Entry) -> Preprocess:
     Raises:
         ManifestError: neither states a field.
     """
-    stated = sources.library(entry).preprocess(entry) if entry.library is None else {}
+    by_library = entry.library in (None, entry.source)
+    stated = sources.library(entry).preprocess(entry) if by_library else {}
     try:
         return Preprocess.model_validate({**stated, **entry.preprocess})
     except ValidationError as error:

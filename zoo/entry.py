@@ -9,7 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_valida
 CropMode = Literal["center", "border", "squash"]
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos", "box", "hamming"]
 Channels = Literal["rgb", "bgr", "gray"]
-SourceName = Literal["timm", "torchvision", "checkpoint", "package"]
+SourceName = Literal["timm", "torchvision", "zoobench", "checkpoint", "package"]
 LibraryName = Literal["timm", "torchvision", "zoobench"]
 
 
@@ -140,14 +140,16 @@ _WEIGHTS_FIELDS: dict[str, tuple[set[str], set[str]]] = {
     "checkpoint": ({"file"}, {"tag", "package"}),
     "package": ({"package", "file", "sha256"}, {"tag"}),
 }
-# A checkpoint carries no metadata, so nothing of these may be guessed.
+# Only these two state how their weights want images. Elsewhere nothing of the rest may be guessed.
+_STATES_PREPROCESS = ("timm", "torchvision")
 _EXPLICIT_PREPROCESS = ("resize_px", "crop_px", "interpolation", "mean", "std")
 
 
 class Entry(Model):
     """One model of a zoo: an architecture, its weights, and what is known about them.
 
-    ``preprocess`` holds only what overrides the weights' own metadata.
+    ``preprocess`` holds only what overrides the weights' own metadata. Source ``zoobench`` is an
+    architecture of ours, of which no weights are published: trained ones are a ``checkpoint``.
     """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:+-]*$")]
@@ -178,9 +180,16 @@ class Entry(Model):
 
     @model_validator(mode="after")
     def _weights_fit_the_source(self) -> "Entry":
+        if self.weights is None:
+            return self
+        if self.source == "zoobench":
+            raise ValueError(
+                "source 'zoobench' has no weights; for a file of yours, give source = "
+                "'checkpoint' and library = 'zoobench'"
+            )
         required, unused = _WEIGHTS_FIELDS[self.source]
-        given = {name for name, value in self.weights or () if value is not None}
-        if self.weights and (missing := required - given):
+        given = {name for name, value in self.weights if value is not None}
+        if missing := required - given:
             raise ValueError(f"weights of source {self.source!r} need {', '.join(sorted(missing))}")
         if extra := unused & given:
             raise ValueError(
@@ -189,16 +198,19 @@ class Entry(Model):
         return self
 
     @model_validator(mode="after")
-    def _file_sources_say_everything(self) -> "Entry":
+    def _library_is_known(self) -> "Entry":
         if self.source in get_args(LibraryName):
             if self.library not in (None, self.source):
                 raise ValueError(f"library is {self.source!r} for source {self.source!r}")
-            return self
-        if self.library is None:
+        elif self.library is None:
             choices = ", ".join(get_args(LibraryName))
             raise ValueError(f"source {self.source!r} needs library, one of: {choices}")
+        return self
+
+    @model_validator(mode="after")
+    def _nothing_of_the_preprocessing_is_guessed(self) -> "Entry":
         missing = [name for name in _EXPLICIT_PREPROCESS if name not in self.preprocess]
-        if missing:
+        if missing and self.source not in _STATES_PREPROCESS:
             raise ValueError(
                 f"source {self.source!r} knows no preprocessing: give preprocess.{missing[0]}"
                 + (f" (and {', '.join(missing[1:])})" if missing[1:] else "")

@@ -62,3 +62,7 @@ class MissingExtraError(ZoobenchError):
             f"{feature} needs the package {package!r}, which is not installed; "
             f"mend it with: pip install 'zoobench[{extra}]'"
         )
+
+
+class ClaimsError(ZoobenchError):
+    """A file of published figures cannot be read or written, or one of its cells is wrong."""

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from bench.cli.claims import claims
 from bench.cli.list import list_entries
 from bench.cli.report import report
 from bench.cli.run import run
@@ -24,6 +25,7 @@ app = typer.Typer(
 app.command("list")(list_entries)
 app.command("run")(run)
 app.command("report")(report)
+app.add_typer(claims, name="claims")
 
 
 def _show_version(wanted: bool) -> None:

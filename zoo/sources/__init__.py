@@ -15,6 +15,7 @@ LIBRARIES = {
     "torchvision": "zoo.sources.torchvision",
     "zoobench": "zoo.sources.own",
 }
+# "zoobench" is missing: no weights are published with our own architectures.
 SOURCES = {
     "timm": "zoo.sources.timm",
     "torchvision": "zoo.sources.torchvision",
