@@ -1,15 +1,16 @@
-"""``zoobench list``: the entries of a manifest. Loads neither torch nor timm."""
+"""``zoobench list``: the entries of a manifest. Loads no torch, unless a library is asked."""
 
 from typing import Annotated
 
 import typer
 
-from bench.cli.options import Manifest, Patterns
+from bench.cli.options import Manifest, Patterns, Zoo
 
 
 def list_entries(
     patterns: Patterns = None,
     manifest: Manifest = "sample",
+    zoo: Zoo = None,
     json_lines: Annotated[
         bool, typer.Option("--json", help="One JSON object a line, for other programs.")
     ] = False,
@@ -18,9 +19,9 @@ def list_entries(
 
     Example: [bold]zoobench list 'efficientnet*'[/bold]
     """
-    from zoo.manifest import load, select
+    from bench.cli.selection import select_entries
 
-    entries = select(load(manifest).entries, patterns or ())
+    entries = select_entries(patterns, manifest, zoo).entries
     if json_lines:
         for entry in entries:
             typer.echo(entry.model_dump_json(exclude_none=True))

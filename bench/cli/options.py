@@ -11,6 +11,14 @@ Patterns = Annotated[
 Manifest = Annotated[
     str, typer.Option(help="An embedded manifest's name, or a TOML file.", metavar="NAME|FILE")
 ]
+Zoo = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--zoo",
+        help="Instead of a manifest: a library's networks, like 'timm:resnet*'; may be repeated.",
+        metavar="LIBRARY:GLOB",
+    ),
+]
 StoreUrl = Annotated[
     str, typer.Option("--store", help="Where results are kept.", metavar="DIR|URL")
 ]

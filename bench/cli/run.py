@@ -5,7 +5,7 @@ from typing import Annotated, Any, cast, get_args
 
 import typer
 
-from bench.cli.options import DEFAULT_STORE, Manifest, Patterns, StoreUrl
+from bench.cli.options import DEFAULT_STORE, Manifest, Patterns, StoreUrl, Zoo
 
 DEFAULT_FIGURES = "params,gmacs,top1,speed,memory"
 
@@ -13,6 +13,7 @@ DEFAULT_FIGURES = "params,gmacs,top1,speed,memory"
 def run(
     patterns: Patterns = None,
     manifest: Manifest = "sample",
+    zoo: Zoo = None,
     data: Annotated[
         str | None,
         typer.Option(help="A folder of class folders, or 'sample'.", metavar="DIR|NAME"),
@@ -60,17 +61,16 @@ def run(
     from bench.cli.choices import batches, choice
     from bench.cli.choices import figures as parse_figures
     from bench.cli.progress import progress_display
+    from bench.cli.selection import select_entries
     from bench.data.dataset import open_dataset
     from bench.executors import local
     from bench.plan import Settings, plan
     from bench.records import MemoryFormat, Precision
     from bench.store import Store
-    from zoo.manifest import load, select
 
-    zoo = load(manifest)
-    entries = select(zoo.entries, patterns or ())
+    selection = select_entries(patterns, manifest, zoo)
     wanted = parse_figures(figures or DEFAULT_FIGURES)
-    data = data or zoo.data
+    data = data or selection.data
     choice("--labels", labels, ("imagenet", "folder"))
     if "top1" in wanted and data is None:
         wanted = _without_top1(wanted, asked=figures is not None)
@@ -85,7 +85,7 @@ def run(
         compile="inductor" if compiled else "eager",
     )
     jobs = plan(
-        entries,
+        selection.entries,
         figures=wanted,
         settings=settings,
         batches=batches(batch),
@@ -96,7 +96,7 @@ def run(
         retry_failed=retry_failed,
     )
     Store(store).check_writable()
-    local.check(entries, settings, where=str(zoo.path))
+    local.check(selection.entries, settings, where=selection.where)
     with progress_display(jobs) as listen:
         all_well = local.run(jobs, timeout_s=timeout, listen=listen)
     _print_reports(store)

@@ -5,6 +5,7 @@ import os
 import signal
 import tempfile
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import worker
-from bench.conditions import ALLOCATOR_ENVIRONMENT
+from bench.conditions import ALLOCATOR_ENVIRONMENT, cores
 from bench.plan import Job, Settings
 from bench.records import Measure, Record, RowKey
 from bench.store import Store
@@ -48,22 +49,111 @@ def check(entries: Sequence[Entry], settings: Settings, *, where: str) -> None:
 
 
 def run(jobs: Sequence[Job], *, timeout_s: float | None, listen: Listener) -> bool:
-    """Measure the rows one after another; return whether every one of them was measured.
+    """Measure the rows; return whether every one of them was measured.
 
-    A row that raises, dies or overruns ``timeout_s`` costs itself only: its reason is recorded.
+    Rows are measured one after another, so that none disturbs another's timing; rows that only
+    count stand side by side, one a core. A row that raises, dies or overruns ``timeout_s`` costs
+    itself only: its reason is recorded.
 
     Raises:
         StoreError: results cannot be kept, so that going on would lose them.
+        InterruptedRunError: Ctrl-C.
     """
+    waiting = deque(jobs)
+    running: list[_Row] = []
     all_well = True
     try:
-        for job in jobs:
-            all_well &= _run_row(job, timeout_s, listen)
+        while waiting or running:
+            while waiting and _may_start(waiting[0], running):
+                running.append(_Row(waiting.popleft(), timeout_s, listen))
+            connection.wait([row.pipe for row in running], _shortest_wait_s(running))
+            for row in [row for row in running if not row.goes_on()]:
+                running.remove(row)
+                all_well &= row.end()
     except KeyboardInterrupt:
         raise InterruptedRunError(
             "interrupted; what is measured is kept, and the same command goes on from here"
         ) from None
+    finally:
+        for row in running:
+            row.kill()
     return all_well
+
+
+def _may_start(job: Job, running: Sequence["_Row"]) -> bool:
+    if not running:
+        return True
+    counting = all(row.job.measures == ("complexity",) for row in running)
+    return counting and job.measures == ("complexity",) and len(running) < cores()
+
+
+def _shortest_wait_s(running: Sequence["_Row"]) -> float | None:
+    deadlines = [row.deadline for row in running if row.deadline is not None]
+    return max(0.0, min(deadlines) - time.monotonic()) if deadlines else None
+
+
+class _Row:
+    """A row under way: its worker, and which measurements are still to come."""
+
+    def __init__(self, job: Job, timeout_s: float | None, listen: Listener) -> None:
+        self.job = job
+        self._timeout_s = timeout_s
+        self._listen = listen
+        self._started = time.monotonic()
+        self.deadline = None if timeout_s is None else self._started + timeout_s
+        self._left = list(job.measures)
+        self._keys: dict[Measure, RowKey] = {}
+        self._well = True
+        self._reason = ""
+        self._folder = tempfile.TemporaryDirectory(prefix="zoobench-")
+        self._log = str(Path(self._folder.name) / "worker.log")
+        self._process, self.pipe = _start(worker.main, (job, self._log))
+
+    def goes_on(self) -> bool:
+        """Hear what the worker has said; return False once it is done, dead or late."""
+        while self.pipe.poll():
+            try:
+                event = self.pipe.recv()
+            except (EOFError, ConnectionResetError):
+                self._process.join()
+                self._reason = _death(self._process, self._log)
+                return False
+            if event["event"] == "done":
+                return False
+            self._hear(event)
+        late = self.deadline is not None and time.monotonic() >= self.deadline
+        if late:
+            self._reason = f"overran the timeout of {self._timeout_s:g} s"
+        return not late
+
+    def _hear(self, event: dict[str, Any]) -> None:
+        if event["event"] == "store_failed":
+            raise StoreError(event["reason"])
+        if event["event"] == "keys":
+            self._keys = {name: RowKey(**key) for name, key in event["keys"].items()}
+        elif event["event"] in ("recorded", "kept"):
+            self._left.remove(event["measure"])
+            self._well &= event["status"] == "measured" and not event.get("bad_images")
+        self._listen(self.job, event)
+
+    def end(self) -> bool:
+        """Record why measurements are missing, if any are; return whether all went well."""
+        self.kill()
+        entry = self.job.entry
+        for measure in self._left:
+            key = self._keys.get(measure, RowKey(entry=entry.name, network=entry.network_id))
+            seconds = time.monotonic() - self._started
+            _record_failure(self.job, measure, key, self._reason, seconds)
+            event = {"event": "recorded", "measure": measure, "status": "failed"}
+            self._listen(self.job, {**event, "reason": self._reason})
+        return self._well and not self._left
+
+    def kill(self) -> None:
+        """End the worker, whatever it does."""
+        self._process.kill()
+        self._process.join()
+        self.pipe.close()
+        self._folder.cleanup()
 
 
 def in_worker(target: Callable[..., None], *arguments: Any) -> None:
@@ -78,55 +168,6 @@ def in_worker(target: Callable[..., None], *arguments: Any) -> None:
     process.join()
     if process.exitcode:
         raise ZoobenchError(f"{target.__name__} failed with exit code {process.exitcode}")
-
-
-def _run_row(job: Job, timeout_s: float | None, listen: Listener) -> bool:
-    well = True
-    left = list(job.measures)
-    keys: dict[Measure, RowKey] = {}
-    started = time.monotonic()
-    deadline = None if timeout_s is None else started + timeout_s
-    with _log() as log:
-        process, pipe = _start(worker.main, (job, log))
-        try:
-            for event in _events(pipe, deadline):
-                if event["event"] == "store_failed":
-                    raise StoreError(event["reason"])
-                if event["event"] == "keys":
-                    keys = {name: RowKey(**key) for name, key in event["keys"].items()}
-                elif event["event"] in ("recorded", "kept"):
-                    left.remove(event["measure"])
-                    well &= event["status"] == "measured" and not event.get("bad_images")
-                listen(job, event)
-            overrun = f"overran the timeout of {timeout_s:g} s" if timeout_s else ""
-            reason = overrun if process.is_alive() and left else ""
-            if left and not reason:
-                process.join()
-                reason = _death(process, log)
-        finally:
-            process.kill()
-            process.join()
-            pipe.close()
-    for measure in left:
-        key = keys.get(measure, RowKey(entry=job.entry.name, network=job.entry.network_id))
-        _record_failure(job, measure, key, reason, time.monotonic() - started)
-        listen(job, {"event": "recorded", "measure": measure, "status": "failed", "reason": reason})
-    return well and not left
-
-
-def _events(pipe: connection.Connection, deadline: float | None) -> Iterator[dict[str, Any]]:
-    """Yield what the worker says until it is done, dead, or past the deadline."""
-    while True:
-        wait_s = None if deadline is None else max(0.0, deadline - time.monotonic())
-        if not pipe.poll(wait_s):
-            return
-        try:
-            event = pipe.recv()
-        except (EOFError, ConnectionResetError):
-            return
-        if event["event"] == "done":
-            return
-        yield event
 
 
 def _record_failure(job: Job, measure: Measure, key: RowKey, reason: str, seconds: float) -> None:

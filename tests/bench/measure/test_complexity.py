@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 from torchvision import models
 
-from bench.measure.complexity import count_macs, crosscheck
+from bench.measure.complexity import count_macs, crosscheck, on_meta
+from zoo.entry import Entry
 
 RGB_224 = (1, 3, 224, 224)
 
@@ -108,3 +109,23 @@ def test_a_network_that_fvcore_cannot_trace_says_why() -> None:
 
 def test_networks_whose_outputs_need_gradients_are_counted() -> None:
     assert count_macs(_meta(timm.create_model, "pit_ti_224"), RGB_224).macs > 0
+
+
+def test_building_without_filling_counts_the_same() -> None:
+    """Random numbers are not drawn on meta tensors; shapes, and so counts, stay as they are."""
+    entry = Entry(name="a", source="timm", architecture="convnext_atto")
+    filled = _meta(timm.create_model, "convnext_atto")
+    built = on_meta(entry)
+    shapes = {name: tensor.shape for name, tensor in filled.state_dict().items()}
+    assert {name: tensor.shape for name, tensor in built.state_dict().items()} == shapes
+    assert all(parameter.is_meta for parameter in built.parameters())
+    assert count_macs(built, RGB_224) == count_macs(filled, RGB_224)
+
+
+def test_a_network_that_refuses_meta_tensors_is_built_and_moved() -> None:
+    """torchvision's RegNet does arithmetic on real numbers while it is built."""
+    entry = Entry(name="a", source="torchvision", architecture="regnet_y_400mf")
+    published = models.RegNet_Y_400MF_Weights.IMAGENET1K_V1.meta
+    network = on_meta(entry)
+    assert sum(parameter.numel() for parameter in network.parameters()) == published["num_params"]
+    assert count_macs(network, RGB_224).macs / 1e9 == pytest.approx(published["_ops"], abs=0.001)
