@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import timm
-from timm.models import PretrainedCfg, get_pretrained_cfg, list_pretrained
+from timm.models import PretrainedCfg, get_pretrained_cfg, is_model_pretrained, list_pretrained
 from torch import nn
 
 from zoo.entry import Entry
@@ -24,12 +24,12 @@ def check(entry: Entry) -> None:
         raise UnknownNameError(
             "timm architecture", entry.architecture, timm.list_models(), f"{where} 'architecture'"
         )
-    if tag := _tag(entry):
+    tag = _tag(entry)
+    if tag and not is_model_pretrained(_name(entry)):
         tags = [name.partition(".")[2] for name in list_pretrained(f"{entry.architecture}.*")]
-        if tag not in tags:
-            raise UnknownNameError(
-                f"timm tag of {entry.architecture}", tag, tags, f"{where} 'weights.tag'"
-            )
+        raise UnknownNameError(
+            f"timm tag of {entry.architecture}", tag, tags, f"{where} 'weights.tag'"
+        )
 
 
 def preprocess(entry: Entry) -> dict[str, Any]:
