@@ -53,5 +53,7 @@ def test_data_formats_are_not_rounded() -> None:
 
 
 def test_an_unknown_format_lists_the_formats() -> None:
-    with pytest.raises(UnknownNameError, match="choices: csv, md, parquet, terminal"):
+    with pytest.raises(
+        UnknownNameError, match="choices: counts, csv, html, latex, md, parquet, terminal"
+    ):
         render(_frame(), "pdf")
