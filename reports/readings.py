@@ -143,7 +143,7 @@ def explanations(count: Count, *, contradicted: bool = False) -> tuple[str, ...]
 def why_an_erratum(count: Count, *, img_size: int) -> str:
     """Return how far from the count a print is that nothing explains, and what that looks like."""
     if count.false_zero:
-        return f"{count.counted:.2f} is neither rounded nor cut; the printed 0 was never counted"
+        return f"{count.counted:.2f} is neither rounded nor cut to it: its 0 was never counted"
     share = f"{float(count.excess) * 100:+.1f} % from the count"
     if count.figure != "gflops" or abs(count.excess) <= COUNTERS_DIFFER_BY:
         return share

@@ -59,6 +59,7 @@ def _macs(row: Any) -> str:
 FIGURES = (
     Column("params M", _number("params", 1e-6, 2), raw="params", best="low"),
     Column("GMACs", _macs, raw="macs", best="low"),
+    Column("fvcore GMACs", _number("macs_fvcore", 1e-9, 3), on_terminal=False),
     Column("top-1 %", _percent("top1"), raw="top1", best="high"),
     Column("top-5 %", _number("top5", 100, 2), on_terminal=False, raw="top5", best="high"),
     Column("img/s", _number("images_per_s", 1, 1), raw="images_per_s", best="high"),
@@ -114,6 +115,8 @@ def _columns(frame: pd.DataFrame) -> list[Column]:
     settings = [Column(name, _text(name), name == _BATCH) for name in varying]
     cells = {column.title: [column.cell(row) for _, row in frame.iterrows()] for column in FIGURES}
     measured = [c for c in FIGURES if any(cell != ABSENT for cell in cells[c.title])]
+    if _varies(frame, "input_px"):
+        settings.insert(0, Column("input px", _text("input_px"), on_terminal=False))
     return [Column("entry", _text("entry"), numeric=False), *settings, *measured]
 
 

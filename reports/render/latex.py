@@ -12,8 +12,8 @@ _ESCAPES = {
     "<": r"\textless{}",
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
-    # A hyphen would join its neighbour to a dash; a bracket after \\ would be its argument.
-    "-": "{-}",
+    "\0": "{}",
+    # After \\ a bracket would be its argument.
     "[": "{[}",
     "]": "{]}",
     "–": "--",
@@ -59,7 +59,8 @@ def _section(section: Section, span: int) -> list[str]:
 
 def escape(text: str) -> str:
     """Return text in which nothing is a command of LaTeX."""
-    return "".join(_ESCAPES.get(character, character) for character in text)
+    apart = text.replace("--", "-\0-")  # or they would be a dash
+    return "".join(_ESCAPES.get(character, character) for character in apart)
 
 
 def _line(cells: Iterable[str]) -> str:
