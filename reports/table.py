@@ -57,8 +57,8 @@ def _macs(row: Any) -> str:
 
 
 FIGURES = (
-    Column("params M", _number("params", 1e-6, 2), raw="params", best="low"),
-    Column("GMACs", _macs, raw="macs", best="low"),
+    Column("params M", _number("params", 1e-6, 2)),
+    Column("GMACs", _macs),
     Column("fvcore GMACs", _number("macs_fvcore", 1e-9, 3), on_terminal=False),
     Column("top-1 %", _percent("top1"), raw="top1", best="high"),
     Column("top-5 %", _number("top5", 100, 2), on_terminal=False, raw="top5", best="high"),
@@ -161,8 +161,8 @@ def _notes(frame: pd.DataFrame) -> list[str]:
         if not pd.isna(row["uncounted_operators"]):
             notes.append(f"? {row['entry']}: uncounted operators: {row['uncounted_operators']}")
         if row["counters_agree"] is not pd.NA and not row["counters_agree"]:
-            other = row["macs_fvcore"] / 1e9
-            notes.append(f"? {row['entry']}: the counters disagree: fvcore counts {other:.3f} G")
+            other = number(row["macs_fvcore"], scale=1e-9, digits=3)
+            notes.append(f"? {row['entry']}: the counters disagree: fvcore counts {other} G")
         if not pd.isna(row["reason"]):
             notes.append(f"{ABSENT} {row['entry']}: {row['reason']}")
     return notes

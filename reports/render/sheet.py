@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import floor, log10
 from typing import Literal
 
 import pandas as pd
@@ -51,10 +52,16 @@ class Sheet:
 
 
 def number(value: object, *, scale: float = 1, digits: int) -> str:
-    """Return a raw figure times ``scale``, rounded to ``digits``; a dash if it is absent."""
+    """Return a raw figure times ``scale``, rounded to ``digits``; a dash if it is absent.
+
+    What is not zero is not written as zero: it keeps two digits.
+    """
     if pd.isna(value):  # type: ignore[call-overload]
         return ABSENT
-    return f"{float(value) * scale:,.{digits}f}"  # type: ignore[arg-type]
+    scaled = float(value) * scale  # type: ignore[arg-type]
+    if 0 < abs(scaled) < 0.5 * 10**-digits:
+        digits = 1 - floor(log10(abs(scaled)))
+    return f"{scaled:,.{digits}f}"
 
 
 def best_of(values: Sequence[float | None], best: Best | None) -> set[int]:

@@ -106,6 +106,8 @@ def test_every_format_is_there() -> None:
 def test_rounding_is_of_the_raw_figure_and_absence_is_a_dash() -> None:
     assert number(25_557_032, scale=1e-6, digits=2) == "25.56"
     assert number(None, digits=2) == ABSENT
+    assert number(0, digits=3) == "0.000"
+    assert number(416_520, scale=1e-9, digits=3) == "0.00042"  # LeNet-5 is not free
 
 
 def test_the_best_is_bold_only_among_others() -> None:
