@@ -14,6 +14,7 @@ from typing import Any, Literal, get_args
 import pandas as pd
 
 from reports.readings import COUNTERS_DIFFER_BY, Count, explanations, why_an_erratum
+from zoo.errors import ClaimsError
 from zoo.published import Claim, ClaimedFigure, Match, Row, load_rows, tables
 
 Verdict = Literal["reproduced", "differs", "erratum", "claim only"]
@@ -117,19 +118,22 @@ def audit(frame: pd.DataFrame, names: Iterable[str] = ()) -> pd.DataFrame:
 
     Raises:
         UnknownNameError: no such table, nor a file.
-        ClaimsError: a file of claims is wrong.
+        ClaimsError: a file of claims is wrong, or prints nothing.
     """
     measured: dict[str, list[dict[str, Any]]] = {}
     for line in frame.to_dict("records"):
         measured.setdefault(str(line["entry"]), []).append({str(k): v for k, v in line.items()})
     cells = []
-    for name in tuple(names) or tables():
+    for name in dict.fromkeys(names) or tables():
         table = _Table(load_rows(name), measured)
-        cells += [
+        found = [
             _cell(row, claim, _judged(table, row, claim))
             for row in table.rows
             for claim in row.claims()
         ]
+        if not found:
+            raise ClaimsError(f"{name}: prints no figure, so there is nothing to audit")
+        cells += found
     return pd.DataFrame(cells, columns=list(DTYPES)).astype(DTYPES)
 
 

@@ -42,7 +42,7 @@ def audit(
     from bench.cli.measured import measured
     from reports.audit import audit as audit_tables
     from reports.audit_table import counts, notes
-    from reports.baseline import lost, verdicts_path
+    from reports.baseline import load_verdicts, lost, verdicts_path
     from reports.render import terminal
 
     cells = audit_tables(measured(store), tables or ())
@@ -55,17 +55,11 @@ def audit(
     if update:
         _update(path, cells)
         return
-    reviewed = _reviewed(path)
+    reviewed = load_verdicts(path)
     _tell_gained(path, cells, reviewed)
     if len(gone := lost(cells, reviewed)):
         _tell_lost(path, gone)
         raise typer.Exit(1)
-
-
-def _reviewed(path: Path) -> "pd.DataFrame":
-    from reports.baseline import load_verdicts
-
-    return load_verdicts(path)
 
 
 def _update(path: Path, cells: "pd.DataFrame") -> None:

@@ -9,7 +9,7 @@ import pytest
 from reports.audit import DTYPES, audit
 from reports.baseline import counts_path, gained, load_counts, lost
 from reports.frame import DTYPES as FRAME_DTYPES
-from zoo.errors import UnknownNameError
+from zoo.errors import ClaimsError, UnknownNameError
 from zoo.published import COLUMNS, load_rows, tables
 
 V100 = "images/s: one V100, batch 128, fp32"
@@ -194,3 +194,15 @@ def test_rows_of_a_table_are_told_apart_in_the_baseline() -> None:
 def test_an_unknown_table_lists_the_tables() -> None:
     with pytest.raises(UnknownNameError, match="focalnet"):
         audit(_frame(), ["focalnett"])
+
+
+def test_a_table_that_prints_nothing_is_no_audit_that_passes(tmp_path: Path) -> None:
+    path = tmp_path / "empty.csv"
+    path.write_text(",".join(COLUMNS) + "\n")
+    with pytest.raises(ClaimsError, match="prints no figure"):
+        audit(_frame(), [str(path)])
+
+
+def test_a_table_named_twice_is_audited_once(table: Path) -> None:
+    once, twice = (audit(_frame(), [str(table)] * times) for times in (1, 2))
+    pd.testing.assert_frame_equal(once, twice)

@@ -1,5 +1,7 @@
 """The gate fails when a reproduced cell is lost, and only then; every mistake is one line."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -96,3 +98,13 @@ def test_the_committed_report_is_written_where_it_is_asked_for(here: Path, capsy
     assert _call("report", "--generated", "out") == 0
     assert (here / "out" / "focalnet.tex").is_file()
     assert "out/focalnet.tex" in capsys.readouterr().err
+
+
+def test_an_audit_loads_no_torch(here: Path) -> None:
+    code = (
+        "import sys\nfrom bench.cli.main import main\n"
+        "try: main(['audit'])\nexcept SystemExit as e: assert not e.code, e.code\n"
+        "heavy = {'torch', 'timm', 'torchvision'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
