@@ -10,8 +10,21 @@ if TYPE_CHECKING:
 
 
 def load_frame(store: str) -> "pd.DataFrame":
-    """Return the store's rows; columns and dtypes are those of ``reports.frame.DTYPES``."""
+    """Return measured rows; columns and dtypes are those of ``reports.frame.DTYPES``.
+
+    Args:
+        store: a store's path or URL, or a CSV of counts as ``reports/baselines`` keeps.
+
+    Raises:
+        StoreError: no store there, or one that cannot be read.
+        ReportError: the file of counts cannot be read.
+    """
+    from pathlib import Path
+
     from bench.store import Store
+    from reports.baseline import load_counts
     from reports.frame import frame_of
 
+    if store.endswith(".csv"):
+        return load_counts(Path(store))
     return frame_of(Store(store))

@@ -1,52 +1,57 @@
-"""The frame as a table: the one place that scales and rounds."""
+"""The frame of measured rows as a sheet: a row a key, and the reason of every absent figure."""
 
-import io
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import pandas as pd
-from rich import box
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
-from zoo.errors import UnknownNameError
-
-ABSENT = "–"
+from reports.baseline import counts_csv
+from reports.render import render as render_as
+from reports.render.sheet import (
+    ABSENT,
+    Best,
+    Cell,
+    Heading,
+    Section,
+    Sheet,
+    best_of,
+    number,
+)
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column as people read it: what it is called, and how a row's cell is written."""
+    """A column as people read it: what it is called, and how a row's cell is written.
+
+    Of ``raw``, a column of the frame, the ``best`` value is bold.
+    """
 
     title: str
     cell: Callable[[Any], str]
     numeric: bool = True
     on_terminal: bool = True
+    raw: str | None = None
+    best: Best | None = None
 
 
 def _number(column: str, scale: float, digits: int) -> Callable[[Any], str]:
-    def cell(row: Any) -> str:
-        value = row[column]
-        return ABSENT if pd.isna(value) else f"{value * scale:,.{digits}f}"
-
-    return cell
+    return lambda row: number(row[column], scale=scale, digits=digits)
 
 
-def _top(name: str) -> Callable[[Any], str]:
+def _percent(name: str) -> Callable[[Any], str]:
     def cell(row: Any) -> str:
         if pd.isna(row[name]):
             return ABSENT
-        low, high = row[f"{name}_low"] * 100, row[f"{name}_high"] * 100
+        low, high = (number(row[f"{name}_{end}"], scale=100, digits=1) for end in ("low", "high"))
         mark = "*" if row["images"] < row["images_in_dataset"] else ""
-        return f"{row[name] * 100:.2f}{mark} [{low:.1f}, {high:.1f}]"
+        return f"{number(row[name], scale=100, digits=2)}{mark} [{low}, {high}]"
 
     return cell
 
 
 def _macs(row: Any) -> str:
-    text = _number("macs", 1e-9, 3)(row)
+    text = number(row["macs"], scale=1e-9, digits=3)
     doubt = row["counters_agree"] is not pd.NA and not row["counters_agree"]
     return f"{text}?" if doubt or not pd.isna(row["uncounted_operators"]) else text
 
@@ -54,79 +59,54 @@ def _macs(row: Any) -> str:
 FIGURES = (
     Column("params M", _number("params", 1e-6, 2)),
     Column("GMACs", _macs),
-    Column("top-1 %", _top("top1")),
-    Column("top-5 %", _number("top5", 100, 2), on_terminal=False),
-    Column("img/s", _number("images_per_s", 1, 1)),
-    Column("e2e/s", _number("end_to_end_images_per_s", 1, 1)),
-    Column("MB", _number("peak_memory_bytes", 1e-6, 0)),
+    Column("fvcore GMACs", _number("macs_fvcore", 1e-9, 3), on_terminal=False),
+    Column("top-1 %", _percent("top1"), raw="top1", best="high"),
+    Column("top-5 %", _number("top5", 100, 2), on_terminal=False, raw="top5", best="high"),
+    Column("img/s", _number("images_per_s", 1, 1), raw="images_per_s", best="high"),
+    Column(
+        "e2e/s",
+        _number("end_to_end_images_per_s", 1, 1),
+        raw="end_to_end_images_per_s",
+        best="high",
+    ),
+    Column("MB", _number("peak_memory_bytes", 1e-6, 0), raw="peak_memory_bytes", best="low"),
 )
 # Told once above the table while they are the same for all rows, else a column each.
 SETTINGS = ("dataset", "device", "device_name", "precision", "memory_format", "compile")
 _BATCH = "batch_size"
 
 
-def terminal(frame: pd.DataFrame, *, width: int | None = None) -> str:
-    """Return the table for a terminal of ``width`` columns, with what its marks mean."""
-    columns = [column for column in _columns(frame) if column.on_terminal]
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
-    for column in columns:
-        justify: Literal["left", "right"] = "right" if column.numeric else "left"
-        table.add_column(column.title, justify=justify, overflow="fold", no_wrap=column.numeric)
-    for _, row in frame.iterrows():
-        table.add_row(*(Text(column.cell(row)) for column in columns))
-    sink = io.StringIO()
-    console = Console(file=sink, width=width, highlight=False, force_terminal=False)
-    console.print(Text("\n".join(_header(frame))))
-    console.print(table)
-    for note in _notes(frame):
-        console.print(Text(note))
-    return sink.getvalue()
-
-
-def markdown(frame: pd.DataFrame) -> str:
-    """Return the table as GitHub-flavoured Markdown."""
-    columns = _columns(frame)
-    lines = [
-        "| " + " | ".join(column.title for column in columns) + " |",
-        "|" + "|".join("---:" if column.numeric else ":---" for column in columns) + "|",
-    ]
-    for _, row in frame.iterrows():
-        cells = (column.cell(row).replace("|", "\\|") for column in columns)
-        lines.append("| " + " | ".join(cells) + " |")
-    parts = [*_header(frame), "", *lines, "", *(f"- {note}" for note in _notes(frame))]
-    return "\n".join(parts).rstrip() + "\n"
-
-
-def csv(frame: pd.DataFrame) -> str:
-    """Return the whole frame, unrounded, as CSV."""
-    return str(frame.to_csv(index=False))
-
-
-def parquet(frame: pd.DataFrame) -> bytes:
-    """Return the whole frame, unrounded and typed, as Parquet."""
-    sink = io.BytesIO()
-    frame.to_parquet(sink, index=False)
-    return sink.getvalue()
-
-
-FORMATS: dict[str, Callable[[pd.DataFrame], str | bytes]] = {
-    "terminal": terminal,
-    "md": markdown,
-    "csv": csv,
-    "parquet": parquet,
-}
-
-
 def render(frame: pd.DataFrame, format_name: str) -> bytes:
-    """Return the frame in one of the formats; text is UTF-8.
+    """Return the frame in one of the formats of ``reports.render``, or its counts; text is UTF-8.
 
     Raises:
         UnknownNameError: no such format.
     """
-    if format_name not in FORMATS:
-        raise UnknownNameError("format", format_name, FORMATS)
-    content = FORMATS[format_name](frame)
-    return content.encode() if isinstance(content, str) else content
+    return render_as(frame, sheet, format_name, more={"counts": counts_csv})
+
+
+def sheet(frame: pd.DataFrame) -> Sheet:
+    """Return the table with what is the same for all rows, and what its marks mean."""
+    columns = _columns(frame)
+    lines = [row for _, row in frame.iterrows()]
+    bold = [best_of(_raw(frame, column), column.best) for column in columns]
+    rows = tuple(
+        tuple(Cell(c.cell(line), i in best) for c, best in zip(columns, bold, strict=True))
+        for i, line in enumerate(lines)
+    )
+    return Sheet(
+        caption="Measured by zoobench",
+        header=tuple(_header(frame)),
+        headings=tuple(Heading(c.title, c.numeric, c.on_terminal) for c in columns),
+        sections=(Section(None, rows),),
+        notes=tuple(_notes(frame)),
+    )
+
+
+def _raw(frame: pd.DataFrame, column: Column) -> list[float | None]:
+    if column.raw is None:
+        return []
+    return [None if pd.isna(value) else float(value) for value in frame[column.raw]]
 
 
 def _columns(frame: pd.DataFrame) -> list[Column]:
@@ -135,6 +115,8 @@ def _columns(frame: pd.DataFrame) -> list[Column]:
     settings = [Column(name, _text(name), name == _BATCH) for name in varying]
     cells = {column.title: [column.cell(row) for _, row in frame.iterrows()] for column in FIGURES}
     measured = [c for c in FIGURES if any(cell != ABSENT for cell in cells[c.title])]
+    if _varies(frame, "input_px"):
+        settings.insert(0, Column("input px", _text("input_px"), on_terminal=False))
     return [Column("entry", _text("entry"), numeric=False), *settings, *measured]
 
 
@@ -179,8 +161,8 @@ def _notes(frame: pd.DataFrame) -> list[str]:
         if not pd.isna(row["uncounted_operators"]):
             notes.append(f"? {row['entry']}: uncounted operators: {row['uncounted_operators']}")
         if row["counters_agree"] is not pd.NA and not row["counters_agree"]:
-            other = row["macs_fvcore"] / 1e9
-            notes.append(f"? {row['entry']}: the counters disagree: fvcore counts {other:.3f} G")
+            other = number(row["macs_fvcore"], scale=1e-9, digits=3)
+            notes.append(f"? {row['entry']}: the counters disagree: fvcore counts {other} G")
         if not pd.isna(row["reason"]):
             notes.append(f"{ABSENT} {row['entry']}: {row['reason']}")
     return notes

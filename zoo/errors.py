@@ -66,3 +66,7 @@ class MissingExtraError(ZoobenchError):
 
 class ClaimsError(ZoobenchError):
     """A file of published figures cannot be read or written, or one of its cells is wrong."""
+
+
+class ReportError(ZoobenchError):
+    """A report, or a baseline that one is made from or compared with, cannot be read or written."""

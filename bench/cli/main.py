@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from bench.cli.audit import audit
 from bench.cli.claims import claims
 from bench.cli.list import list_entries
 from bench.cli.report import report
@@ -25,6 +26,7 @@ app = typer.Typer(
 app.command("list")(list_entries)
 app.command("run")(run)
 app.command("report")(report)
+app.command("audit")(audit)
 app.add_typer(claims, name="claims")
 
 

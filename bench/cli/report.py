@@ -1,4 +1,4 @@
-"""``zoobench report``: the rows of a store as a table."""
+"""``zoobench report``: the rows of a store as a table, or a published table beside them."""
 
 import sys
 from pathlib import Path
@@ -6,33 +6,75 @@ from typing import Annotated
 
 import typer
 
-from bench.cli.options import DEFAULT_STORE, StoreUrl
+from bench.cli.options import DEFAULT_STORE
 
 
 def report(
-    store: StoreUrl = DEFAULT_STORE,
+    store: Annotated[
+        str | None,
+        typer.Option(
+            help=f"Where results are kept, or a CSV of counts. Default: {DEFAULT_STORE}.",
+            metavar="DIR|URL|FILE",
+        ),
+    ] = None,
+    table: Annotated[
+        str | None,
+        typer.Option(help="A published table, or a file of claims, to set beside.", metavar="NAME"),
+    ] = None,
     format_name: Annotated[
-        str, typer.Option("--format", help="terminal, md, csv or parquet.", metavar="FORMAT")
+        str,
+        typer.Option(
+            "--format",
+            help="terminal, md, latex, html; csv, parquet: unrounded; counts: the CSV of counts "
+            "that reports/baselines keeps.",
+            metavar="FORMAT",
+        ),
     ] = "terminal",
     out: Annotated[
         Path | None, typer.Option(help="Write there instead of to standard output.")
     ] = None,
+    generated: Annotated[
+        Path | None,
+        typer.Option(help="Write the committed report, of the baselines, there.", metavar="DIR"),
+    ] = None,
 ) -> None:
-    """Print the rows of a store, or write them to a file.
+    """Print the rows of a store, or a published table beside them, or write them to a file.
 
-    Example: [bold]zoobench report --format md --out report.md[/bold]
+    Example: [bold]zoobench report --table focalnet --format md --out focalnet.md[/bold]
     """
-    from reports import load_frame
-    from reports.table import render
-    from zoo.errors import StoreError
+    if generated is not None:
+        from reports.generated import write_generated
 
-    content = render(load_frame(store), format_name)
+        print(*write_generated(generated), sep="\n", file=sys.stderr)
+        return
+    content = _audited(store, table, format_name) if table else _measured(store, format_name)
     if out is None:
         sys.stdout.buffer.write(content)
         return
+    _write(out, content)
+
+
+def _measured(store: str | None, format_name: str) -> bytes:
+    from reports import load_frame
+    from reports.table import render
+
+    return render(load_frame(store or DEFAULT_STORE), format_name)
+
+
+def _audited(store: str | None, table: str, format_name: str) -> bytes:
+    from bench.cli.measured import measured
+    from reports.audit import audit
+    from reports.audit_table import render
+
+    return render(audit(measured(store), [table]), format_name)
+
+
+def _write(out: Path, content: bytes) -> None:
+    from zoo.errors import ReportError
+
     try:
         out.write_bytes(content)
     except OSError as error:
-        raise StoreError(
+        raise ReportError(
             f"{out}: cannot be written: {error.strerror}; choose another --out"
         ) from None
