@@ -8,6 +8,7 @@ import typer
 
 from bench.cli.claims import claims
 from bench.cli.list import list_entries
+from bench.cli.plot import plot
 from bench.cli.report import report
 from bench.cli.run import run
 from zoo.errors import ZoobenchError
@@ -25,6 +26,7 @@ app = typer.Typer(
 app.command("list")(list_entries)
 app.command("run")(run)
 app.command("report")(report)
+app.command("plot")(plot)
 app.add_typer(claims, name="claims")
 
 
