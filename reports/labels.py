@@ -26,10 +26,14 @@ _LEADER_FROM_PT = 12
 _PAD_PT = 1.2
 # Nothing but the leader may lie nearer to a mark's centre.
 _MARK_RADIUS_PT = 4.2
-# How much farther from its mark a label may go to keep a line, or to keep other things free of its
-# leader.
-_COVERS_LINE_PT = 20
+# How much farther from its mark a label may go to cover no line, no leader of another label, and
+# nothing by its own leader.
+_COVERS_LINE_PT = 30
+_COVERS_LEADER_PT = 120
 _LEADER_COVERS_PT = 60
+# The same, to lie nearer to its own mark than to any other.
+_AMBIGUOUS_PT = 14
+_NEARER_BY_PT = 2.5
 
 
 @dataclass
@@ -37,7 +41,9 @@ class _Taken:
     """What is on the picture so far, as boxes in pixels."""
 
     hard: Boxes  # marks and labels, which no label may cover
-    lines: Boxes  # fronts and leaders, in small pieces
+    lines: Boxes  # such as fronts, in small pieces
+    leaders: Boxes  # in small pieces
+    centres: NDArray[np.float64]  # (n, 2) of all marks
     inside: NDArray[np.float64]  # the frame
     px_per_pt: float
 
@@ -66,6 +72,8 @@ def place_labels(
     taken = _Taken(
         hard=_around(centres, _MARK_RADIUS_PT * px_per_pt),
         lines=_around(np.vstack([centres[:0], *(_along(_pixels(axes, at)) for at in lines)]), 2),
+        leaders=np.empty((0, 4)),
+        centres=centres,
         inside=np.array([window.x0, window.y0, window.x1, window.y1]),
         px_per_pt=px_per_pt,
     )
@@ -81,8 +89,10 @@ def _place(
     axes: "Axes", at: tuple[float, float], text: str, centre: NDArray[np.float64], taken: _Taken
 ) -> "Annotation | None":
     """Put one label where it costs least, and add it to what is taken."""
+    from matplotlib.text import Text
+
     label = _annotation(axes, *at, text)
-    size = label.get_window_extent()
+    size = Text.get_window_extent(label)  # without the leader
     half = np.array([size.width, size.height]) / 2 + _PAD_PT * taken.px_per_pt
     place = _cheapest_place(centre, half, taken)
     if place is None:
@@ -93,7 +103,7 @@ def _place(
     label.set_position((float(x_pt), float(y_pt)))
     taken.hard = np.vstack([taken.hard, np.concatenate([middle - half, middle + half])])
     if len(leader):
-        taken.lines = np.vstack([taken.lines, _around(leader, 2)])
+        taken.leaders = np.vstack([taken.leaders, _around(leader, 2)])
     elif label.arrow_patch is not None:
         label.arrow_patch.set_visible(False)
     return label
@@ -110,6 +120,7 @@ def _annotation(axes: "Axes", x: float, y: float, text: str) -> "Annotation":
         va="center",
         fontsize=7,
         zorder=5,
+        bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 0.4},
         arrowprops={
             "arrowstyle": "-",
             "color": "0.55",
@@ -124,6 +135,8 @@ def _cheapest_place(
     centre: NDArray[np.float64], half: NDArray[np.float64], taken: _Taken
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
     """Return the best free place of a box: its middle, and its leader's points, in pixels.
+
+    A label without a leader has no points.
 
     Args:
         centre: of the mark.
@@ -140,8 +153,12 @@ def _cheapest_place(
             box = np.concatenate([middle - half, middle + half])
             if not _within(box, taken.inside) or _overlaps(box, taken.hard).any():
                 continue
-            leader = _leader(centre, middle, half, radius_pt, taken.px_per_pt)
-            cost = radius_pt + _extra_cost(box, leader, taken)
+            ambiguous = _is_ambiguous(centre, box, taken)
+            if ambiguous or radius_pt >= _LEADER_FROM_PT:
+                leader = _leader(centre, middle, half, taken.px_per_pt)
+            else:
+                leader = np.empty((0, 2))
+            cost = radius_pt + _extra_cost(box, leader, taken) + _AMBIGUOUS_PT * ambiguous
             if cost < best_cost:
                 best_cost, best = cost, (middle, leader)
     return best
@@ -151,23 +168,30 @@ def _leader(
     centre: NDArray[np.float64],
     middle: NDArray[np.float64],
     half: NDArray[np.float64],
-    radius_pt: float,
     px_per_pt: float,
 ) -> NDArray[np.float64]:
-    """Return the leader's points between mark and box; none if the label needs no leader."""
-    if radius_pt < _LEADER_FROM_PT:
-        return np.empty((0, 2))
+    """Return the leader's points between mark and box."""
     way = _along(np.vstack([centre, middle]))
     outside_box = (np.abs(way - middle) > half).any(axis=1)
     outside_mark = np.hypot(*(way - centre).T) > 1.5 * _MARK_RADIUS_PT * px_per_pt
     return way[outside_box & outside_mark]
 
 
+def _is_ambiguous(centre: NDArray[np.float64], box: Boxes, taken: _Taken) -> bool:
+    """Return whether the box lies as near to another mark as to its own."""
+    apart = np.maximum(np.maximum(box[:2] - taken.centres, taken.centres - box[2:]), 0)
+    gaps = np.hypot(*apart.T)
+    others = (taken.centres != centre).any(axis=1)
+    own = gaps[~others].min()
+    return bool((gaps[others] < own + _NEARER_BY_PT * taken.px_per_pt).any())
+
+
 def _extra_cost(box: Boxes, leader: NDArray[np.float64], taken: _Taken) -> float:
+    """Return what it costs, in points of distance, that box and leader cover something."""
     cost = _COVERS_LINE_PT if _overlaps(box, taken.lines).any() else 0
-    pieces = _around(leader, 1)
-    crosses = any(_overlaps(piece, taken.hard).any() for piece in pieces)
-    crosses = crosses or any(_overlaps(piece, taken.lines).any() for piece in pieces)
+    cost += _COVERS_LEADER_PT if _overlaps(box, taken.leaders).any() else 0
+    obstacles = np.vstack([taken.hard, taken.leaders])
+    crosses = any(_overlaps(piece, obstacles).any() for piece in _around(leader, 1))
     return cost + (_LEADER_COVERS_PT if crosses else 0)
 
 

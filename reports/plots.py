@@ -107,6 +107,8 @@ class Comparison:
     axis_title: str
     pairs: tuple[Pair, ...]
     is_speed: bool = False
+    is_percentage: bool = False
+    published_how: str = ""
 
 
 @dataclass(frozen=True)
@@ -227,7 +229,7 @@ def _picture(
         stem="-".join(part for part in parts if part),
         title=_title(measured, found, is_sample),
         x_title=f"{axis.title}: {how})" if settings else axis.title,
-        y_title=f"top-1 on {measured.title} (%)" if is_sample else "ImageNet top-1 (%)",
+        y_title="top-1 on the sample (%)" if is_sample else "ImageNet top-1 (%)",
         points=tuple(found),
         more_x_is_better=axis.more_is_better,
         by_year=x == "year",
@@ -288,7 +290,15 @@ def _comparisons(frame: pd.DataFrame, shown: Sequence[Subject]) -> Iterator[Comp
                     axis_title=title,
                     pairs=found,
                     is_speed=figure == "images_per_s",
+                    is_percentage=figure == "top1_pct",
+                    published_how=_published_how(found) if how else "",
                 )
+
+
+def _published_how(found: Sequence[Pair]) -> str:
+    """Return the conditions of the published speeds, where all have the same."""
+    conditions = {pair.conditions for pair in found}
+    return conditions.pop() if len(conditions) == 1 else "conditions differ"
 
 
 def family_styles(families: Iterable[str]) -> dict[str, tuple[str, str]]:
@@ -309,7 +319,8 @@ def draw_picture(picture: Picture, styles: Mapping[str, tuple[str, str]]) -> "Fi
     fronts = _fronts(picture)
     lines = [_draw_front(axes, front, origin, picture) for origin, front in fronts.items()]
     _name_axes(axes, picture)
-    handles = _family_handles(styles, {p.family: p.origin != "measured" for p in marks})
+    measured = {p.family for p in marks if p.origin == "measured"}
+    handles = _family_handles(styles, {p.family: p.family not in measured for p in marks})
     handles += _origin_handles({p.origin for p in marks})
     handles += [_front_handle(origin, picture) for origin in fronts]
     _legend(figure, handles)
@@ -355,7 +366,8 @@ def _fronts(picture: Picture) -> dict[Literal["measured", "claimed"], list[tuple
         of = "measured" if point.origin == "measured" else "claimed"
         fronts.setdefault(of, []).append((point.x, point.y))  # type: ignore[arg-type]
     return {
-        of: pareto_front(marks, more_x=picture.more_x_is_better) for of, marks in fronts.items()
+        of: pareto_front(marks, more_x=picture.more_x_is_better)
+        for of, marks in sorted(fronts.items(), reverse=True)  # measured before claimed
     }
 
 
@@ -389,10 +401,10 @@ def _side_by_side(marks: Sequence[Point]) -> list[Point]:
     """Return the points moved sideways within their year, so that none covers another."""
     ys = [point.y for point in marks]
     near_y = max((max(ys) - min(ys)) * 0.025, 1e-9)
-    step = 0.09
+    step = 0.11
     moved: list[Point] = []
     for point in marks:
-        tries = sorted((i * step for i in range(-4, 5)), key=lambda shift: (abs(shift), -shift))
+        tries = sorted((i * step for i in range(-3, 4)), key=lambda shift: (abs(shift), -shift))
         free = (
             shift
             for shift in tries
@@ -516,7 +528,8 @@ def draw_comparison(comparison: Comparison, styles: Mapping[str, tuple[str, str]
     if not comparison.is_speed:
         _draw_deviations(lower, comparison, styles)
     log = upper.get_xscale() == "log"
-    lower.set_xlabel(f"published, {comparison.axis_title}" + (", log scale" if log else ""))
+    how = f" ({comparison.published_how})" if comparison.published_how else ""
+    lower.set_xlabel(f"published, {comparison.axis_title}{how}{', log scale' if log else ''}")
     _legend(figure, _family_handles(styles, {pair.family: False for pair in comparison.pairs}))
     figure.draw_without_rendering()
     _label_deviations(lower, comparison)
@@ -548,16 +561,22 @@ def _draw_deviations(
 ) -> None:
     for pair in comparison.pairs:
         colour, shape = styles[pair.family]
-        band = 100 * pair.tolerance / pair.claimed
-        axes.errorbar(pair.claimed, pair.deviation_pct, band, color=colour, linewidth=0.7)
-        axes.scatter(
-            pair.claimed, pair.deviation_pct, s=30, marker=shape, color=colour, linewidths=0
-        )
+        y, band = _deviation(pair, comparison), pair.tolerance
+        if not comparison.is_percentage:
+            band *= 100 / pair.claimed
+        axes.errorbar(pair.claimed, y, band, color=colour, linewidth=0.7)
+        axes.scatter(pair.claimed, y, s=30, marker=shape, color=colour, linewidths=0)
     axes.axhline(0, color="0.6", linewidth=1, zorder=1)
     axes.margins(x=0.09, y=0.25)
-    axes.set_ylabel("measured − published (%)\nbars: rounding of the print", fontsize=8)
+    unit = "points" if comparison.is_percentage else "%"
+    axes.set_ylabel(f"measured − published ({unit})\nbars: rounding of the print", fontsize=8)
     axes.grid(True, color="0.93", linewidth=0.6)
     axes.set_axisbelow(True)
+
+
+def _deviation(pair: Pair, comparison: Comparison) -> float:
+    """Return measured less claimed: percentages in points, all else in per cent of the claim."""
+    return pair.difference if comparison.is_percentage else pair.deviation_pct
 
 
 def _label_deviations(axes: "Axes", comparison: Comparison) -> None:
@@ -567,7 +586,7 @@ def _label_deviations(axes: "Axes", comparison: Comparison) -> None:
     marks = [
         (
             pair.claimed,
-            pair.measured if speed else pair.deviation_pct,
+            pair.measured if speed else _deviation(pair, comparison),
             pair.label if (few if speed else not pair.rounds_to_claim) else "",
         )
         for pair in comparison.pairs

@@ -203,8 +203,9 @@ def accuracies(frame: pd.DataFrame) -> tuple[Accuracies, list[Accuracies]]:
 
 def _sample(name: str, group: pd.DataFrame) -> Accuracies:
     images = int(group["images"].max())
-    title = f"a sample: {name}, {images} images (no ImageNet figure)"
-    return Accuracies(title, f"sample-{name}-{images}", _top1(group))
+    title = f"a sample, the {images} images of {name!r}: no ImageNet figure"
+    stem = "-".join(dict.fromkeys(("sample", name, str(images))))
+    return Accuracies(title, stem, _top1(group))
 
 
 def _top1(frame: pd.DataFrame) -> dict[tuple[str, str], tuple[float, float, float]]:
@@ -289,6 +290,12 @@ class Pair:
     claimed: float
     measured: float
     tolerance: float  # half of the last printed digit
+    conditions: str = ""  # how the source measured
+
+    @property
+    def difference(self) -> float:
+        """Return how much more was measured than claimed."""
+        return self.measured - self.claimed
 
     @property
     def deviation_pct(self) -> float:
@@ -312,8 +319,15 @@ def pairs(shown: Sequence[Subject], xs: Mapping[str, float], figure: ClaimedFigu
             continue
         claims = [c for c in subject.claim.claims() if c.figure == figure and c.value > 0]
         if claims and subject.entry in xs:
-            claim, measured = claims[0], xs[subject.entry]
+            claim = claims[0]
             found.append(
-                Pair(subject.label, subject.family, claim.value, measured, claim.tolerance)
+                Pair(
+                    label=subject.label,
+                    family=subject.family,
+                    claimed=claim.value,
+                    measured=xs[subject.entry],
+                    tolerance=claim.tolerance,
+                    conditions=claim.conditions.removeprefix("images/s: "),
+                )
             )
     return found
