@@ -153,12 +153,15 @@ def _cheapest_place(
             box = np.concatenate([middle - half, middle + half])
             if not _within(box, taken.inside) or _overlaps(box, taken.hard).any():
                 continue
+            cost = radius_pt + _box_cost(box, taken)
+            if cost >= best_cost:
+                continue
             ambiguous = _is_ambiguous(centre, box, taken)
             if ambiguous or radius_pt >= _LEADER_FROM_PT:
                 leader = _leader(centre, middle, half, taken.px_per_pt)
             else:
                 leader = np.empty((0, 2))
-            cost = radius_pt + _extra_cost(box, leader, taken) + _AMBIGUOUS_PT * ambiguous
+            cost += _leader_cost(leader, taken) + _AMBIGUOUS_PT * ambiguous
             if cost < best_cost:
                 best_cost, best = cost, (middle, leader)
     return best
@@ -186,13 +189,17 @@ def _is_ambiguous(centre: NDArray[np.float64], box: Boxes, taken: _Taken) -> boo
     return bool((gaps[others] < own + _NEARER_BY_PT * taken.px_per_pt).any())
 
 
-def _extra_cost(box: Boxes, leader: NDArray[np.float64], taken: _Taken) -> float:
-    """Return what it costs, in points of distance, that box and leader cover something."""
+def _box_cost(box: Boxes, taken: _Taken) -> float:
+    """Return what it costs, in points of distance, that the box covers lines and leaders."""
     cost = _COVERS_LINE_PT if _overlaps(box, taken.lines).any() else 0
-    cost += _COVERS_LEADER_PT if _overlaps(box, taken.leaders).any() else 0
+    return cost + (_COVERS_LEADER_PT if _overlaps(box, taken.leaders).any() else 0)
+
+
+def _leader_cost(leader: NDArray[np.float64], taken: _Taken) -> float:
+    """Return what it costs that the leader runs over marks, labels or other leaders."""
     obstacles = np.vstack([taken.hard, taken.leaders])
-    crosses = any(_overlaps(piece, obstacles).any() for piece in _around(leader, 1))
-    return cost + (_LEADER_COVERS_PT if crosses else 0)
+    pieces = _around(leader, 1)[:, None, :]  # (points, 1, 4) against (obstacles, 4)
+    return _LEADER_COVERS_PT if _overlaps(pieces, obstacles).any() else 0
 
 
 def _unit(direction: int) -> NDArray[np.float64]:
@@ -236,12 +243,12 @@ def _within(box: Boxes, inside: NDArray[np.float64]) -> bool:
 
 
 def _overlaps(box: Boxes, others: Boxes) -> NDArray[np.bool_]:
-    """Return which of the others the box overlaps."""
+    """Return which of the others each box overlaps."""
     apart = (
-        (others[:, 2] <= box[0])
-        | (others[:, 0] >= box[2])
-        | (others[:, 3] <= box[1])
-        | (others[:, 1] >= box[3])
+        (others[..., 2] <= box[..., 0])
+        | (others[..., 0] >= box[..., 2])
+        | (others[..., 3] <= box[..., 1])
+        | (others[..., 1] >= box[..., 3])
     )
     overlaps: NDArray[np.bool_] = ~apart
     return overlaps

@@ -52,7 +52,7 @@ def test_json_has_the_same_probabilities_as_the_evaluation(
     assert _call("predict", str(photographs[GOOSE]), "--models", "*lite0", "--json") == 0
     answer = json.loads(capsys.readouterr().out)
     store = tmp_path / "store"
-    assert _call("run", "*lite0", "--figures", "top1", "--store", str(store)) == 0
+    assert _call("run", "*lite0", "--figures", "top1", "--batch", "2", "--store", str(store)) == 0
     (file,) = store.glob("**/predictions.parquet")
     rows = pq.read_table(file).to_pylist()
     (row,) = [row for row in rows if row["image"] == photographs[GOOSE].name]
