@@ -27,13 +27,15 @@ from reports.points import (
     Subject,
     accuracies,
     column,
+    known_entries,
     pairs,
     pareto_front,
     points,
     speed_groups,
+    subjects,
 )
 from zoo.errors import MissingExtraError, StoreError, UnknownNameError
-from zoo.published import ClaimedFigure
+from zoo.published import ClaimedFigure, load_rows, tables
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -49,6 +51,10 @@ _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#
 _SHAPES = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "h")
 # Beyond this, only the points of a front have labels.
 _MAX_LABELS = 45
+# Of the deviations from a claim, the largest so many are named.
+_MAX_DEVIATIONS = 12
+# Beyond this, one gross deviation would press all others flat, so the axis is logarithmic outwards.
+_SYMLOG_FROM = 10.0
 _SIZE_INCHES = (10.0, 6.4)
 _DPI = 150
 _LOG_FROM_RATIO = 8.0
@@ -159,6 +165,31 @@ def write_pictures(
     return Written(
         tuple(files), tuple(_left_out(picture) for picture in pictures if picture.left_out)
     )
+
+
+def write_report_pictures(
+    frame: pd.DataFrame, out: Path, *, formats: Sequence[str] = ("png",)
+) -> Written:
+    """Draw all pictures of a report: of its entries, and of each published table it has rows of.
+
+    Args:
+        frame: rows as of ``reports.frame``, such as ``reports.points.read_baseline`` reads.
+        out: the folder, made if it is not there; a table's files begin with its name.
+        formats: some of png and svg.
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+        StoreError: there is nothing to draw, or a file cannot be written.
+    """
+    entries = known_entries()
+    present = set(frame["entry"])
+    parts = [write_pictures(frame, subjects(frame, entries), out, formats=formats)]
+    for table in tables():
+        if any(row.entry in present for row in load_rows(table)):
+            shown = subjects(frame, entries, table)
+            parts.append(write_pictures(frame, shown, out, formats=formats, prefix=f"{table}-"))
+    files = tuple(file for part in parts for file in part.files)
+    return Written(files, tuple(note for part in parts for note in part.notes))
 
 
 def _left_out(picture: Picture) -> str:
@@ -569,7 +600,12 @@ def _draw_deviations(
     axes.axhline(0, color="0.6", linewidth=1, zorder=1)
     axes.margins(x=0.09, y=0.25)
     unit = "points" if comparison.is_percentage else "%"
-    axes.set_ylabel(f"measured − published ({unit})\nbars: rounding of the print", fontsize=8)
+    note = "bars: rounding of the print"
+    if max(abs(_deviation(pair, comparison)) for pair in comparison.pairs) > _SYMLOG_FROM:
+        axes.set_yscale("symlog", linthresh=1, linscale=1)
+        axes.yaxis.set_major_formatter("{x:g}")
+        note += "\nlog scale beyond ±1"
+    axes.set_ylabel(f"measured − published ({unit})\n{note}", fontsize=8)
     axes.grid(True, color="0.93", linewidth=0.6)
     axes.set_axisbelow(True)
 
@@ -580,14 +616,19 @@ def _deviation(pair: Pair, comparison: Comparison) -> float:
 
 
 def _label_deviations(axes: "Axes", comparison: Comparison) -> None:
-    """Name what does not round to the claim; of speeds, everything if there is room."""
+    """Name what rounding does not explain, gross deviations only if many; of few speeds, all."""
     speed = comparison.is_speed
-    few = len(comparison.pairs) <= _MAX_LABELS
+    if speed:
+        named = comparison.pairs if len(comparison.pairs) <= _MAX_LABELS else ()
+    else:
+        off = [pair for pair in comparison.pairs if not pair.rounds_to_claim]
+        off.sort(key=lambda pair: -abs(_deviation(pair, comparison)))
+        named = tuple(off[:_MAX_DEVIATIONS])
     marks = [
         (
             pair.claimed,
             pair.measured if speed else _deviation(pair, comparison),
-            pair.label if (few if speed else not pair.rounds_to_claim) else "",
+            pair.label if pair in named else "",
         )
         for pair in comparison.pairs
     ]

@@ -22,6 +22,7 @@ from reports.plots import (
     family_styles,
     plan_pictures,
     write_pictures,
+    write_report_pictures,
 )
 from reports.points import Subject, known_entries, subjects
 from tests.reports.test_points import DWNET, SWIN, focalnet_frame, make_frame, top1
@@ -225,3 +226,22 @@ def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     shown = subjects(frame, known_entries(), "focalnet")
     with pytest.raises(StoreError, match="cannot be written"):
         write_pictures(frame, shown, tmp_path / "file", xs=["gmacs"])
+
+
+def test_a_gross_deviation_does_not_hide_the_others_and_few_are_named() -> None:
+    frame = focalnet_frame()
+    frame["macs"] = frame["macs"] * 11 // 10
+    frame.loc[0, "macs"] = 10**12
+    figure = _drawn(_plan(frame, "published", "focalnet")[1])
+    assert figure.axes[1].get_yscale() == "symlog"
+    labels = [label.get_text() for label in _labels(figure)]
+    assert "ResNet-50" in labels
+    assert len(labels) <= 12
+
+
+def test_a_report_has_the_pictures_of_each_table_it_has_rows_of(tmp_path: Path) -> None:
+    frame = make_frame({"entry": "swin_tiny_patch4_window7_224.ms_in1k", "macs": 4e9})
+    written = write_report_pictures(frame, tmp_path)
+    stems = {file.stem for file in written.files}
+    tables = ("", "convnext-", "focalnet-", "swin-")
+    assert {f"{table}top1-gmacs" for table in tables} <= stems
