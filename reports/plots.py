@@ -575,12 +575,12 @@ def _draw_scatter(
     for pair in comparison.pairs:
         colour, shape = styles[pair.family]
         axes.scatter(pair.claimed, pair.measured, s=36, marker=shape, color=colour, linewidths=0)
-    ends = [min(claimed + measured), max(claimed + measured)]
-    if _scale(axes, "x", claimed):
-        axes.set_yscale("log")
-        _scale(axes, "y", ends)
+    both = claimed + measured
+    _scale(axes, "x", both)
+    _scale(axes, "y", both)
     if not comparison.is_speed:
-        axes.plot(ends, ends, color="0.6", linewidth=1, zorder=1, label="_equal")
+        equal = [min(claimed), max(claimed)]
+        axes.plot(equal, equal, color="0.6", linewidth=1, zorder=1)
     axes.margins(x=0.09, y=0.09)
     axes.set_ylabel("measured")
     axes.grid(True, color="0.93", linewidth=0.6)
@@ -603,7 +603,7 @@ def _draw_deviations(
     note = "bars: rounding of the print"
     if max(abs(_deviation(pair, comparison)) for pair in comparison.pairs) > _SYMLOG_FROM:
         axes.set_yscale("symlog", linthresh=1, linscale=1)
-        axes.yaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_major_formatter("{x:,g}")
         note += "\nlog scale beyond ±1"
     axes.set_ylabel(f"measured − published ({unit})\n{note}", fontsize=8)
     axes.grid(True, color="0.93", linewidth=0.6)
