@@ -9,6 +9,8 @@ import typer
 from bench.cli.audit import audit
 from bench.cli.claims import claims
 from bench.cli.list import list_entries
+from bench.cli.plot import plot
+from bench.cli.predict import predict
 from bench.cli.report import report
 from bench.cli.run import run
 from zoo.errors import ZoobenchError
@@ -27,6 +29,8 @@ app.command("list")(list_entries)
 app.command("run")(run)
 app.command("report")(report)
 app.command("audit")(audit)
+app.command("plot")(plot)
+app.command("predict")(predict)
 app.add_typer(claims, name="claims")
 
 

@@ -26,7 +26,7 @@ from zoo.errors import InterruptedRunError, StoreError, ZoobenchError
 Listener = Callable[[Job, dict[str, Any]], None]
 
 _CONTEXT = multiprocessing.get_context("forkserver")
-_PRELOAD = ["bench.worker", "torch", "torchvision", "timm", "bench.measure.accuracy"]
+_PRELOAD = ["bench.executors.preload"]
 
 
 def check(entries: Sequence[Entry], settings: Settings, *, where: str) -> None:

@@ -156,14 +156,14 @@ _LIGHT = frozenset(
         "avg_pool1d", "avg_pool2d", "avg_pool3d", "batch_norm", "cat", "channel_shuffle",
         "col2im", "constant_pad_nd", "copy", "cumsum", "detach", "embedding", "empty", "eye",
         "flip", "floor_divide", "full", "gather", "hardswish", "im2col", "index", "index_put",
-        "lift_fresh", "linalg_vector_norm", "log_softmax", "logsumexp", "masked_fill", "max",
-        "max_pool2d", "max_pool2d_with_indices", "max_pool3d_with_indices", "mean", "min",
-        "native_batch_norm", "native_channel_shuffle", "native_dropout", "native_group_norm",
-        "native_layer_norm", "new_empty", "new_zeros", "ones", "pixel_shuffle",
-        "pixel_unshuffle", "reflection_pad2d", "repeat", "replication_pad2d", "resize", "roll",
-        "scalar_tensor", "scatter", "set", "sort", "stack", "sum", "topk", "unsafe_split",
-        "upsample_bicubic2d", "upsample_bilinear2d", "upsample_linear1d", "upsample_nearest2d",
-        "var", "zero", "zeros", "zeros_like",
+        "index_select", "lift_fresh", "linalg_vector_norm", "log_softmax", "logsumexp",
+        "masked_fill", "max", "max_pool2d", "max_pool2d_with_indices",
+        "max_pool3d_with_indices", "mean", "min", "native_batch_norm", "native_channel_shuffle",
+        "native_dropout", "native_group_norm", "native_layer_norm", "new_empty", "new_zeros",
+        "ones", "pixel_shuffle", "pixel_unshuffle", "reflection_pad2d", "repeat",
+        "replication_pad2d", "resize", "roll", "scalar_tensor", "scatter", "set", "sort",
+        "stack", "sum", "topk", "unsafe_split", "upsample_bicubic2d", "upsample_bilinear2d",
+        "upsample_linear1d", "upsample_nearest2d", "var", "zero", "zeros", "zeros_like",
     )
 )
 # fmt: on

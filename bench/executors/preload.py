@@ -1,0 +1,24 @@
+"""What the fork server imports once, so that no worker pays for it again.
+
+Beside the libraries this touches what torch imports on first use, which costs each fork a second:
+counting a tiny network on meta tensors starts no thread and opens no device.
+"""
+
+import warnings
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # fvcore asks torch for things it calls deprecated
+    import fvcore.nn  # noqa: F401
+    import timm  # noqa: F401
+    import torch
+    import torch._dynamo
+    import torchvision  # noqa: F401
+
+    import bench.measure.accuracy
+    import bench.measure.throughput
+    import bench.worker  # noqa: F401
+    from bench.measure.complexity import count_macs
+
+    with torch.device("meta"):
+        count_macs(torch.nn.Conv2d(1, 1, 1), (1, 1, 2, 2))
+        torch.zeros(1).clamp_(0, 1)
