@@ -29,7 +29,8 @@ perf: $(READY)
 	$(BIN)/python tests/perf/end_to_end.py
 
 report: $(READY)
-	$(BIN)/zoobench report
+	$(BIN)/zoobench report --generated reports/generated
+	$(BIN)/zoobench plot --store reports/baselines/complexity.csv --table focalnet --out reports/generated
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info zoobench-results .pytest_cache .mypy_cache .ruff_cache

@@ -14,7 +14,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from bench import conditions
-from bench.measure import Result, Row, execution, measure
+from bench.measure import Result, Row, measure
 from bench.plan import Job, Settings
 from bench.records import Accuracy, Measure, Record, RowKey
 from bench.store import Store
@@ -29,6 +29,8 @@ def check_main(
     entries: list[Entry], settings: Settings, where: str, log: str, pipe: Connection
 ) -> None:
     """Check the settings and every entry in a process that has torch; send what is wrong."""
+    from bench.measure import execution  # torch, which the parent does without
+
     _redirect_output(log)
     problem = None
     try:

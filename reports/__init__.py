@@ -13,7 +13,7 @@ def load_frame(store: str) -> "pd.DataFrame":
     """Return measured rows; columns and dtypes are those of ``reports.frame.DTYPES``.
 
     Args:
-        store: a store's path or URL, or a CSV of counts as ``reports/baselines`` keeps.
+        store: a store's path or URL, or a CSV that ``zoobench report`` wrote.
 
     Raises:
         StoreError: no store there, or one that cannot be read.
@@ -22,9 +22,9 @@ def load_frame(store: str) -> "pd.DataFrame":
     from pathlib import Path
 
     from bench.store import Store
-    from reports.baseline import load_counts
+    from reports.baseline import load_csv
     from reports.frame import frame_of
 
     if store.endswith(".csv"):
-        return load_counts(Path(store))
+        return load_csv(Path(store))
     return frame_of(Store(store))

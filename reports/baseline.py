@@ -53,14 +53,16 @@ def counts_csv(frame: pd.DataFrame) -> str:
     return str(lines[list(COUNTS)].to_csv(index=False))
 
 
-def load_counts(path: Path) -> pd.DataFrame:
-    """Return a file of counts as a frame with the dtypes of ``reports.frame.DTYPES``.
+def load_csv(path: Path) -> pd.DataFrame:
+    """Return a CSV of a report or of counts as a frame with the dtypes of ``reports.frame.DTYPES``.
+
+    A column that the file lacks is a figure that was not measured.
 
     Raises:
-        ReportError: the file cannot be read, or has other columns.
+        ReportError: the file cannot be read, or has no column ``entry``.
     """
-    counts = _read(path, {name: DTYPES[name] for name in COUNTS}, "zoobench report --format counts")
-    return counts.reindex(columns=list(DTYPES)).astype(DTYPES)
+    rows = _read(path, DTYPES, "zoobench report --format csv", required=("entry",))
+    return rows.reindex(columns=list(DTYPES)).astype(DTYPES)
 
 
 def verdicts_csv(cells: pd.DataFrame) -> str:
@@ -75,7 +77,7 @@ def load_verdicts(path: Path) -> pd.DataFrame:
         ReportError: the file cannot be read, or has other columns.
     """
     dtypes = {name: AUDIT_DTYPES[name] for name in _VERDICTS}
-    return _read(path, dtypes, "zoobench audit --update")
+    return _read(path, dtypes, "zoobench audit --update", required=_VERDICTS)
 
 
 def merged(cells: pd.DataFrame, reviewed: pd.DataFrame) -> pd.DataFrame:
@@ -107,7 +109,9 @@ def _changed(these: pd.DataFrame, others: pd.DataFrame) -> pd.DataFrame:
     return joined[joined["now"].fillna("missing") != "reproduced"]
 
 
-def _read(path: Path, dtypes: dict[str, str], command: str) -> pd.DataFrame:
+def _read(
+    path: Path, dtypes: dict[str, str], command: str, *, required: tuple[str, ...]
+) -> pd.DataFrame:
     try:
         frame = pd.read_csv(path, dtype=dtypes, keep_default_na=False, na_values=[""])
     except OSError as error:
@@ -115,6 +119,6 @@ def _read(path: Path, dtypes: dict[str, str], command: str) -> pd.DataFrame:
         raise ReportError(f"{path}: cannot be read: {reason}; {command} writes one") from None
     except (ValueError, TypeError) as error:
         raise ReportError(f"{path}: no baseline: {error}; {command} writes one") from None
-    if missing := [name for name in dtypes if name not in frame.columns]:
+    if missing := [name for name in required if name not in frame.columns]:
         raise ReportError(f"{path}: missing columns: {', '.join(missing)}; {command} writes one")
-    return frame[list(dtypes)]
+    return frame[[name for name in dtypes if name in frame.columns]]

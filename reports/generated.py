@@ -8,7 +8,7 @@ import pandas as pd
 
 from reports import audit_table, table
 from reports.audit import audit
-from reports.baseline import counts_path, load_counts
+from reports.baseline import counts_path, load_csv
 from reports.render import render
 from reports.render.sheet import Sheet
 from zoo.errors import ReportError
@@ -28,7 +28,7 @@ def write_generated(folder: Path, counts: Path | None = None) -> list[Path]:
     Raises:
         ReportError: the counts cannot be read, or the folder cannot be written.
     """
-    frame = load_counts(counts or counts_path())
+    frame = load_csv(counts or counts_path())
     written = []
     try:
         folder.mkdir(parents=True, exist_ok=True)

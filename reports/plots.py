@@ -173,7 +173,7 @@ def write_report_pictures(
     """Draw all pictures of a report: of its entries, and of each published table it has rows of.
 
     Args:
-        frame: rows as of ``reports.frame``, such as ``reports.points.read_baseline`` reads.
+        frame: rows as of ``reports.frame``, such as ``reports.load_frame`` reads.
         out: the folder, made if it is not there; a table's files begin with its name.
         formats: some of png and svg.
 

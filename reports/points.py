@@ -3,14 +3,12 @@
 import fnmatch
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
 
-from reports.frame import DTYPES
 from zoo.entry import Entry
-from zoo.errors import ClaimsError, StoreError, UnknownNameError
+from zoo.errors import ClaimsError, UnknownNameError
 from zoo.manifest import embedded, load
 from zoo.published import ClaimedFigure, Match, Row, load_rows, tables
 
@@ -82,22 +80,6 @@ class Accuracies:
             return self.of.get((entry, precision))
         known = sorted((p != "fp32", p) for name, p in self.of if name == entry)
         return self.of[entry, known[0][1]] if known else None
-
-
-def read_baseline(path: Path) -> pd.DataFrame:
-    """Return a frame that ``report --format csv`` wrote; columns that it lacks are absent figures.
-
-    Raises:
-        StoreError: it cannot be read, or has no column ``entry``.
-    """
-    try:
-        raw = pd.read_csv(path, comment="#", dtype={"entry": "string"})
-        if "entry" not in raw.columns:
-            raise StoreError(f"{path}: has no column 'entry'; write one with report --format csv")
-        return raw.reindex(columns=list(DTYPES)).astype(DTYPES)
-    except (OSError, UnicodeDecodeError, ValueError, TypeError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise StoreError(f"{path}: cannot be read as a baseline CSV: {reason}") from None
 
 
 def known_entries(manifests: Iterable[str] = ()) -> dict[str, Entry]:

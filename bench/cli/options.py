@@ -23,3 +23,11 @@ StoreUrl = Annotated[
     str, typer.Option("--store", help="Where results are kept.", metavar="DIR|URL")
 ]
 DEFAULT_STORE = "zoobench-results"
+Measured = Annotated[
+    str | None,
+    typer.Option(
+        "--store",
+        help=f"Where results are kept, or a report's CSV. Default: {DEFAULT_STORE}.",
+        metavar="DIR|URL|FILE",
+    ),
+]

@@ -6,16 +6,12 @@ from typing import Annotated
 
 import typer
 
-from bench.cli.options import DEFAULT_STORE, Patterns, StoreUrl
+from bench.cli.options import Measured, Patterns
 
 
 def plot(
     patterns: Patterns = None,
-    store: StoreUrl = DEFAULT_STORE,
-    baseline: Annotated[
-        Path | None,
-        typer.Option(help="Draw this CSV of a report instead of a store.", metavar="CSV"),
-    ] = None,
+    store: Measured = None,
     x: Annotated[
         str | None,
         typer.Option(
@@ -45,15 +41,15 @@ def plot(
     Example: [bold]zoobench plot --table focalnet --x gmacs,params --out plots[/bold]
     """
     from bench.cli.choices import choice
-    from reports import load_frame
+    from bench.cli.measured import measured
     from reports.plots import FORMATS, X_NAMES, write_pictures
-    from reports.points import known_entries, matching, read_baseline, subjects
+    from reports.points import known_entries, matching, subjects
 
     words = [word.strip() for word in x.split(",")] if x else X_NAMES
     xs = [choice("--x", word, X_NAMES) for word in dict.fromkeys(words)]
     choice("--y", y, ("top1",))
     formats = FORMATS[choice("--format", format_name, FORMATS)]
-    frame = read_baseline(baseline) if baseline else load_frame(store)
+    frame = measured(store)
     entries = known_entries(manifest or ())
     shown = matching(subjects(frame, entries, table), patterns or (), entries)
     prefix = f"{Path(table).stem}-" if table else ""

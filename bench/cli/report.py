@@ -6,17 +6,11 @@ from typing import Annotated
 
 import typer
 
-from bench.cli.options import DEFAULT_STORE
+from bench.cli.options import DEFAULT_STORE, Measured
 
 
 def report(
-    store: Annotated[
-        str | None,
-        typer.Option(
-            help=f"Where results are kept, or a CSV of counts. Default: {DEFAULT_STORE}.",
-            metavar="DIR|URL|FILE",
-        ),
-    ] = None,
+    store: Measured = None,
     table: Annotated[
         str | None,
         typer.Option(help="A published table, or a file of claims, to set beside.", metavar="NAME"),

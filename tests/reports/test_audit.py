@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from reports.audit import DTYPES, audit
-from reports.baseline import counts_path, gained, load_counts, lost
+from reports.baseline import counts_path, gained, load_csv, lost
 from reports.frame import DTYPES as FRAME_DTYPES
 from zoo.errors import ClaimsError, UnknownNameError
 from zoo.published import COLUMNS, load_rows, tables
@@ -59,7 +59,7 @@ def _cell(cells: pd.DataFrame, row: str, figure: str) -> Any:
 
 
 def test_the_known_errata_are_found_and_each_has_its_reason() -> None:
-    cells = audit(load_counts(counts_path()))
+    cells = audit(load_csv(counts_path()))
     errata = cells[cells["verdict"] == "erratum"]
     found = {(c["table"], c["row"], c["figure"]): c["reason"] for _, c in errata.iterrows()}
     assert set(found) == {
@@ -76,7 +76,7 @@ def test_the_known_errata_are_found_and_each_has_its_reason() -> None:
 
 
 def test_no_count_is_left_without_a_verdict_and_none_differs_without_a_reading() -> None:
-    cells = audit(load_counts(counts_path()))
+    cells = audit(load_csv(counts_path()))
     assert len(cells) == sum(len(row.claims()) for name in tables() for row in load_rows(name))
     counts = cells[cells["figure"].isin(["params_m", "gflops"])]
     assert not (counts["verdict"] == "claim only").any()

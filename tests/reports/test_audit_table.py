@@ -8,20 +8,20 @@ import pytest
 
 from reports.audit import DTYPES, audit
 from reports.audit_table import counts, render, sheet
-from reports.baseline import counts_path, load_counts
+from reports.baseline import counts_path, load_csv
 from reports.render import terminal
 from zoo.published import load_rows, tables
 
 
 @pytest.fixture(scope="module")
 def focalnet() -> pd.DataFrame:
-    return audit(load_counts(counts_path()), ["focalnet"])
+    return audit(load_csv(counts_path()), ["focalnet"])
 
 
 @pytest.mark.parametrize("name", tables())
 def test_rows_stand_in_the_printed_order_with_the_printed_digits(name: str) -> None:
     rows = load_rows(name)
-    page = sheet(audit(load_counts(counts_path()), [name]))
+    page = sheet(audit(load_csv(counts_path()), [name]))
     written = [row for section in page.sections for row in section.rows]
     assert [row[0].text for row in written] == [row.row for row in rows]
     params = [heading.title for heading in page.headings].index("params")
@@ -30,7 +30,7 @@ def test_rows_stand_in_the_printed_order_with_the_printed_digits(name: str) -> N
 
 @pytest.mark.parametrize("name", tables())
 def test_the_terminal_needs_80_columns(name: str) -> None:
-    cells = audit(load_counts(counts_path()), [name])
+    cells = audit(load_csv(counts_path()), [name])
     # As wide as it gets: every cell has a measured figure.
     full = cells.assign(measured=cells["printed"].astype("Float64"), measured_ratio=0.5)
     for each in (cells, full):
@@ -98,7 +98,7 @@ def test_a_speed_is_shown_as_its_ratio(focalnet: pd.DataFrame) -> None:
 def test_a_table_of_a_users_own_is_audited_alike(tmp_path: Path) -> None:
     own = tmp_path / "own.csv"
     own.write_bytes(tables()["swin"].read_bytes())
-    frame = load_counts(counts_path())
+    frame = load_csv(counts_path())
     ours, theirs = audit(frame, ["swin"]), audit(frame, [str(own)])
     assert set(theirs["table"]) == {"own"}
     assert theirs["verdict"].tolist() == ours["verdict"].tolist()

@@ -13,7 +13,7 @@ from reports.audit import audit
 from reports.baseline import (
     counts_csv,
     counts_path,
-    load_counts,
+    load_csv,
     load_verdicts,
     lost,
     merged,
@@ -37,14 +37,14 @@ def test_the_committed_report_is_what_the_baselines_say(tmp_path: Path) -> None:
 
 
 def test_the_committed_verdicts_are_those_of_the_committed_counts() -> None:
-    cells = audit(load_counts(counts_path()))
+    cells = audit(load_csv(counts_path()))
     assert verdicts_csv(cells) == verdicts_path().read_text()
     assert lost(cells, load_verdicts(verdicts_path())).empty
 
 
 def test_every_entry_of_the_manifests_has_its_counts() -> None:
     entries = {entry.name for name in ("sota", "classics") for entry in load(name).entries}
-    frame = load_counts(counts_path())
+    frame = load_csv(counts_path())
     assert set(frame["entry"]) == entries
     assert frame[["params", "macs", "input_px"]].notna().all(axis=None)
 
@@ -57,17 +57,17 @@ def test_counts_load_back_as_the_frame_they_were_written_from() -> None:
 
 def test_an_update_of_one_table_keeps_the_others() -> None:
     reviewed = load_verdicts(verdicts_path())
-    one = audit(load_counts(counts_path()), ["swin"])
+    one = audit(load_csv(counts_path()), ["swin"])
     pd.testing.assert_frame_equal(merged(one, reviewed), reviewed)
 
 
-@pytest.mark.parametrize("content", [None, "entry,params\na,1\n", "entry,params\na,many\n", ""])
+@pytest.mark.parametrize("content", [None, "params\n1\n", "entry,params\na,many\n", ""])
 def test_a_wrong_file_of_counts_is_one_line(tmp_path: Path, content: str | None) -> None:
     path = tmp_path / "counts.csv"
     if content is not None:
         path.write_text(content)
-    with pytest.raises(ReportError, match="report --format counts writes one"):
-        load_counts(path)
+    with pytest.raises(ReportError, match="report --format csv writes one"):
+        load_csv(path)
 
 
 def test_writing_it_loads_no_torch(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reports import load_frame
 from reports.frame import DTYPES
 from reports.points import (
     Subject,
@@ -18,12 +19,11 @@ from reports.points import (
     pairs,
     pareto_front,
     points,
-    read_baseline,
     speed_groups,
     subjects,
 )
 from reports.table import render
-from zoo.errors import ClaimsError, StoreError, UnknownNameError
+from zoo.errors import ClaimsError, ReportError, UnknownNameError
 from zoo.published import load_rows
 
 VAL = {"dataset": "val", "dataset_kind": "imagenet-folder", "dataset_digest": "v"}
@@ -194,16 +194,16 @@ def test_a_baseline_is_a_report_as_csv(tmp_path: Path) -> None:
     frame = make_frame({"entry": SWIN, "macs": 4e9, **top1(0.8)})
     path = tmp_path / "report.csv"
     path.write_bytes(render(frame, "csv"))
-    pd.testing.assert_frame_equal(read_baseline(path), frame)
+    pd.testing.assert_frame_equal(load_frame(str(path)), frame)
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(None, "No such file"), ("a,b\n1,2\n", "no column 'entry'"), ("", "cannot be read")],
+    [(None, "No such file"), ("a,b\n1,2\n", "missing columns: entry"), ("", "no baseline")],
 )
 def test_a_wrong_baseline_is_one_line(tmp_path: Path, content: str | None, message: str) -> None:
     path = tmp_path / "report.csv"
     if content is not None:
         path.write_text(content)
-    with pytest.raises(StoreError, match=message):
-        read_baseline(path)
+    with pytest.raises(ReportError, match=message):
+        load_frame(str(path))

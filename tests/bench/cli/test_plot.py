@@ -30,7 +30,7 @@ def test_pictures_of_a_baseline_in_both_formats(
 ) -> None:
     out = tmp_path / "pictures"
     words = ("--table", "focalnet", "--x", "gmacs,params", "--format", "both", "--out", str(out))
-    assert _call("plot", "--baseline", baseline, *words) == 0
+    assert _call("plot", "--store", baseline, *words) == 0
     names = [f"focalnet-top1-{x}.{kind}" for x in ("gmacs", "params") for kind in ("png", "svg")]
     assert sorted(path.name for path in out.iterdir()) == sorted(names)
     assert capsys.readouterr().out.splitlines() == [str(out / name) for name in names]
@@ -42,7 +42,7 @@ def test_patterns_narrow_the_picture_and_what_is_left_out_is_told(
     path = tmp_path / "baseline.csv"
     frame = make_frame({"entry": SWIN, "macs": 4e9}, {"entry": "mine"}, {"entry": "other"})
     path.write_bytes(render(frame, "csv"))
-    words = ("--baseline", str(path), "--x", "gmacs", "--out", str(tmp_path))
+    words = ("--store", str(path), "--x", "gmacs", "--out", str(tmp_path))
     assert _call("plot", "swin*", "mine", *words) == 0
     assert "left out, for want of a figure: mine\n" in capsys.readouterr().err
 
@@ -60,7 +60,7 @@ def test_patterns_narrow_the_picture_and_what_is_left_out_is_told(
 def test_a_mistake_is_one_line_and_exit_2(
     baseline: str, words: tuple[str, ...], message: str, tmp_path: Path, capsys: Capture
 ) -> None:
-    assert _call("plot", "--baseline", baseline, "--out", str(tmp_path / "no"), *words) == 2
+    assert _call("plot", "--store", baseline, "--out", str(tmp_path / "no"), *words) == 2
     err = capsys.readouterr().err
     assert message in err
     assert len(err.splitlines()) == 1
