@@ -74,6 +74,7 @@ FIGURES = (
 # Told once above the table while they are the same for all rows, else a column each.
 SETTINGS = ("dataset", "device", "device_name", "precision", "memory_format", "compile")
 _BATCH = "batch_size"
+_TITLES = {"memory_format": "layout", "device_name": "on", "batch_size": "batch"}
 
 
 def render(frame: pd.DataFrame, format_name: str) -> bytes:
@@ -112,7 +113,7 @@ def _raw(frame: pd.DataFrame, column: Column) -> list[float | None]:
 def _columns(frame: pd.DataFrame) -> list[Column]:
     """Return the entry, the settings that differ, and the figures that some row has."""
     varying = [name for name in (*SETTINGS, _BATCH) if _varies(frame, name)]
-    settings = [Column(name, _text(name), name == _BATCH) for name in varying]
+    settings = [Column(_TITLES.get(name, name), _text(name), name == _BATCH) for name in varying]
     cells = {column.title: [column.cell(row) for _, row in frame.iterrows()] for column in FIGURES}
     measured = [c for c in FIGURES if any(cell != ABSENT for cell in cells[c.title])]
     if _varies(frame, "input_px"):

@@ -11,7 +11,9 @@ if TYPE_CHECKING:
 
 
 def measured(store: str | None) -> "pd.DataFrame":
-    """Return a store's rows; without one, and with none in this folder, zoobench's own counts.
+    """Return a store's rows; if none is named, this folder's and the counts that zoobench ships.
+
+    The shipped counts stand in only for entries that this folder's store does not have at all.
 
     Raises:
         StoreError: no such store.
@@ -20,11 +22,21 @@ def measured(store: str | None) -> "pd.DataFrame":
     from reports import load_frame
     from reports.baseline import counts_path
 
-    if store is None and not Path(DEFAULT_STORE).is_dir():
+    if store is not None:
+        return load_frame(store)
+    counts = load_frame(str(counts_path()))
+    if not Path(DEFAULT_STORE).is_dir():
         print(
-            f"zoobench: no {DEFAULT_STORE} here: the counts that come with zoobench are audited; "
-            "give --store for yours",
-            file=sys.stderr,
+            "zoobench: of the counts that come with zoobench; --store takes yours", file=sys.stderr
         )
-        store = str(counts_path())
-    return load_frame(store or DEFAULT_STORE)
+        return counts
+    import pandas as pd
+
+    own = load_frame(DEFAULT_STORE)
+    others = counts[~counts["entry"].isin(own["entry"])]
+    print(
+        f"zoobench: of {DEFAULT_STORE}, and for {len(others)} entries that it does not have, "
+        "of the counts that come with zoobench",
+        file=sys.stderr,
+    )
+    return pd.concat([own, others], ignore_index=True)
