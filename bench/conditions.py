@@ -73,14 +73,9 @@ def cores() -> int:
 def collect(device: str) -> dict[str, Any]:
     """Return versions, device, threads, allocator and load, as plain JSON values."""
     import torch
-    from PIL import features
 
     found: dict[str, Any] = {
-        "platform": platform.platform(),
-        "python": platform.python_version(),
-        **{name: _version(name) for name in _PACKAGES},
-        "libjpeg": features.version("jpg"),
-        "libjpeg_turbo": features.version("libjpeg_turbo"),
+        **software(),
         "device": device,
         "device_name": device_name(device),
         "processor": processor_name(),
@@ -88,7 +83,6 @@ def collect(device: str) -> dict[str, Any]:
         "torch_threads": torch.get_num_threads(),
         "load_average_1min": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
         "allocator": {name: os.environ.get(name) for name in ALLOCATOR_ENVIRONMENT},
-        "git_commit": git_commit(),
     }
     if device.startswith("cuda"):
         found |= {
@@ -100,6 +94,20 @@ def collect(device: str) -> dict[str, Any]:
 
 
 @cache
+def software() -> dict[str, Any]:
+    """Return the versions of everything whose change may change a figure."""
+    from PIL import features
+
+    return {
+        "platform": platform.platform(),
+        "python": platform.python_version(),
+        **{name: _version(name) for name in _PACKAGES},
+        "libjpeg": features.version("jpg"),
+        "libjpeg_turbo": features.version("libjpeg_turbo"),
+        "git_commit": git_commit(),
+    }
+
+
 def git_commit() -> str | None:
     """Return the commit of zoobench's own checkout, with ``+`` if it has changes, or None."""
     here = Path(__file__).resolve().parent.parent

@@ -17,8 +17,11 @@ with warnings.catch_warnings():
     import bench.measure.accuracy
     import bench.measure.throughput
     import bench.worker  # noqa: F401
+    from bench import conditions
     from bench.measure.complexity import count_macs
 
     with torch.device("meta"):
         count_macs(torch.nn.Conv2d(1, 1, 1), (1, 1, 2, 2))
         torch.zeros(1).clamp_(0, 1)
+    conditions.software()
+    conditions.processor_name()

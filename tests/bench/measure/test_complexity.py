@@ -53,7 +53,9 @@ def test_attention_counts_alike_fused_or_not(fused: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["vit_tiny_patch16_224", "resnet18", "tf_efficientnet_lite0", "gmixer_12_224"]
+    "name",
+    ["vit_tiny_patch16_224", "resnet18", "tf_efficientnet_lite0", "gmixer_12_224", "pit_ti_224"],
+    ["vit_tiny_patch16_224", "resnet18", "tf_efficientnet_lite0", "gmixer_12_224", "pit_ti_224"],
 )
 def test_two_independent_counters_agree(name: str) -> None:
     first = count_macs(_meta(timm.create_model, name), RGB_224)
@@ -105,10 +107,6 @@ def test_a_network_that_fvcore_cannot_trace_says_why() -> None:
     assert check.macs is None
     assert check.note is not None
     assert "no tracing, please" in check.note
-
-
-def test_networks_whose_outputs_need_gradients_are_counted() -> None:
-    assert count_macs(_meta(timm.create_model, "pit_ti_224"), RGB_224).macs > 0
 
 
 def test_building_without_filling_counts_the_same() -> None:
