@@ -14,6 +14,8 @@ Precision = Literal["fp32", "tf32", "bf16", "fp16", "amp"]
 MemoryFormat = Literal["contiguous", "channels_last"]
 CompileMode = Literal["eager", "inductor"]
 
+# Why a count has no second one, where that can still be had by asking for it.
+NOT_CHECKED = "not asked for"
 FIGURES: tuple[str, ...] = get_args(Figure)
 # Which measurement yields a figure that a user asks for.
 MEASURE_OF: dict[Figure, Measure] = {

@@ -16,7 +16,7 @@ from typing import Any
 from bench import conditions
 from bench.measure import Result, Row, measure
 from bench.plan import Job, Settings
-from bench.records import Accuracy, Measure, Record, RowKey
+from bench.records import NOT_CHECKED, Accuracy, Complexity, Measure, Record, RowKey
 from bench.store import Store
 from zoo import build
 from zoo.entry import Entry
@@ -85,7 +85,7 @@ def _key(row: Row, name: Measure) -> RowKey:
 
 def _measure_once(name: Measure, key: RowKey, row: Row, store: Store, send: Send) -> None:
     earlier = store.newest(name, key)
-    if earlier and (earlier.status == "measured" or not row.job.retry_failed):
+    if earlier and _suffices(earlier, row.job):
         send({**_told(earlier), "event": "kept"})
         return
     send({"event": "measuring", "measure": name})
@@ -111,6 +111,16 @@ def _measure_once(name: Measure, key: RowKey, row: Row, store: Store, send: Send
     )
     store.append(record, None if result is None else result.predictions)
     send({**_told(record), "event": "recorded"})
+
+
+def _suffices(earlier: Record, job: Job) -> bool:
+    """Return whether an earlier record answers what the job asks."""
+    if earlier.status == "failed":
+        return not job.retry_failed
+    unchecked = (
+        isinstance(earlier.evidence, Complexity) and earlier.evidence.fvcore_note == NOT_CHECKED
+    )
+    return not (unchecked and "crosscheck" in job.figures)
 
 
 def _told(record: Record) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import pytest
 
 from bench.executors import local
 from bench.plan import Job, Settings, plan
-from bench.records import Figure, Record
+from bench.records import Complexity, Figure, Record
 from bench.store import Store
 from zoo.entry import Entry
 from zoo.errors import InterruptedRunError, ZoobenchError
@@ -99,6 +99,17 @@ def test_the_same_command_skips_what_is_done(tmp_path: Path, lite0: Entry) -> No
     assert local.run(jobs, timeout_s=None, listen=lambda job, e: events.append(e["event"]))
     assert events == ["keys", "kept", "kept"]
     assert len(list(Store(str(tmp_path)).records())) == 2
+
+
+def test_a_second_count_is_made_when_it_is_asked_for_later(tmp_path: Path, lite0: Entry) -> None:
+    def fvcore(*figures: Figure) -> int | None:
+        assert local.run(_jobs((lite0,), tmp_path, *figures), timeout_s=None, listen=_ignore)
+        evidence = _records(tmp_path)["efficientnet_lite0", "complexity"].evidence
+        assert isinstance(evidence, Complexity)
+        return evidence.macs_fvcore
+
+    assert fvcore("params") is None
+    assert fvcore("params", "crosscheck") is not None
 
 
 def test_a_failed_row_is_kept_until_asked_for_again(tmp_path: Path, lite0: Entry) -> None:

@@ -55,7 +55,6 @@ def test_attention_counts_alike_fused_or_not(fused: bool) -> None:
 @pytest.mark.parametrize(
     "name",
     ["vit_tiny_patch16_224", "resnet18", "tf_efficientnet_lite0", "gmixer_12_224", "pit_ti_224"],
-    ["vit_tiny_patch16_224", "resnet18", "tf_efficientnet_lite0", "gmixer_12_224", "pit_ti_224"],
 )
 def test_two_independent_counters_agree(name: str) -> None:
     first = count_macs(_meta(timm.create_model, name), RGB_224)
