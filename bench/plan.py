@@ -30,6 +30,11 @@ class Job(Model):
     retry_failed: bool
 
     @property
+    def only_counts(self) -> bool:
+        """Return whether nothing is timed, so that other such rows may run beside it."""
+        return self.measures == ("complexity",)
+
+    @property
     def measures(self) -> tuple[Measure, ...]:
         """Return the measurements that yield the figures, each once, in a fixed order."""
         wanted = {MEASURE_OF[figure] for figure in self.figures}

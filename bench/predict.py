@@ -3,20 +3,20 @@
 The networks run in a process of their own: the command stays small, and a crash has a message.
 """
 
-import multiprocessing
-import os
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from bench.data.dataset import IMAGENET_CLASSES
 from bench.data.imagenet import class_names
+from bench.executors import local
+from bench.worker import redirect_output
 from zoo.entry import Entry
-from zoo.errors import DataError, ZoobenchError
+from zoo.errors import DataError
 
 Event = dict[str, Any]
 
@@ -127,7 +127,7 @@ def classify(
     """
     answers = tuple(Answer(picture) for picture in pictures)
     skipped = []
-    for event in _work(entries, pictures, top, device):
+    for event in local.ask(_in_worker, list(entries), list(pictures), top, device):
         if event["event"] == "skipped":
             skipped.append((event["model"], event["reason"]))
         elif event["event"] == "unreadable":
@@ -149,34 +149,10 @@ def _guess(event: Event) -> Guess:
     )
 
 
-def _work(
-    entries: Sequence[Entry], pictures: Sequence[Picture], top: int, device: str
-) -> Iterator[Event]:
-    """Yield what the worker sends until it is done."""
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe(duplex=False)
-    arguments = (list(entries), list(pictures), top, device, theirs)
-    process = context.Process(target=_in_worker, args=arguments, daemon=True)
-    process.start()
-    theirs.close()
-    try:
-        while (event := ours.recv()) is not None:
-            yield cast(Event, event)
-    except EOFError:
-        process.join()
-        raise ZoobenchError(
-            f"the worker died with exit code {process.exitcode}; what it printed stands above"
-        ) from None
-    finally:
-        process.kill()
-        process.join()
-        ours.close()
-
-
 def _in_worker(
-    entries: list[Entry], pictures: list[Picture], top: int, device: str, pipe: Connection
+    entries: list[Entry], pictures: list[Picture], top: int, device: str, log: str, pipe: Connection
 ) -> None:
-    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-    from bench.measure import classify as measure
+    from bench.measure import classify as measure  # torch, which the parent does without
 
+    redirect_output(log)
     measure.run(entries, pictures, top, device, pipe)

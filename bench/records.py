@@ -53,22 +53,15 @@ class RowKey(Model):
         dropped = set(_ALL_FIELDS) - set(_DEPENDS_ON[measure])
         return self.model_copy(update=dict.fromkeys(dropped))
 
-    def agrees_with(self, other: "RowKey") -> bool:
-        """Return whether no field is stated differently by the two."""
-        mine, theirs = self.model_dump(), other.model_dump()
-        return all(
-            value is None or theirs[name] is None or value == theirs[name]
-            for name, value in mine.items()
-        )
-
 
 _ALL_FIELDS = tuple(RowKey.model_fields)
-_SETTINGS = ("device", "device_name", "precision", "memory_format", "compile", "batch_size")
+# What makes one speed comparable with another.
+SETTINGS = ("device", "device_name", "precision", "memory_format", "compile", "batch_size")
 _NETWORK = ("entry", "network", "input_px")
 _DEPENDS_ON: dict[Measure, tuple[str, ...]] = {
     "complexity": _NETWORK,
-    "throughput": (*_NETWORK, *_SETTINGS),
-    "accuracy": (*_NETWORK, *_SETTINGS, "weights_sha256", "preprocess", "dataset_digest"),
+    "throughput": (*_NETWORK, *SETTINGS),
+    "accuracy": (*_NETWORK, *SETTINGS, "weights_sha256", "preprocess", "dataset_digest"),
 }
 
 

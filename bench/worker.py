@@ -20,7 +20,7 @@ from bench.records import NOT_CHECKED, Accuracy, Complexity, Measure, Record, Ro
 from bench.store import Store
 from zoo import build
 from zoo.entry import Entry
-from zoo.errors import StoreError, ZoobenchError
+from zoo.errors import StoreError, ZoobenchError, with_type
 
 Send = Callable[[dict[str, Any]], None]
 
@@ -31,23 +31,22 @@ def check_main(
     """Check the settings and every entry in a process that has torch; send what is wrong."""
     from bench.measure import execution  # torch, which the parent does without
 
-    _redirect_output(log)
-    problem = None
+    redirect_output(log)
     try:
         execution.check(settings, conditions.resolve_device(settings.device))
     except ZoobenchError as error:
-        problem = str(error)
+        pipe.send(str(error))
     try:
         for entry in entries:
             build.check(entry)
     except ZoobenchError as error:
-        problem = problem or f"{where}: {error}"
-    pipe.send(problem)
+        pipe.send(f"{where}: {error}")
+    pipe.send(None)
 
 
 def main(job: Job, log: str, pipe: Connection) -> None:
     """Measure one row. Never raises: what goes wrong is sent, and recorded as the row's reason."""
-    _redirect_output(log)
+    redirect_output(log)
     _die_with(pipe)
     lock = threading.Lock()
 
@@ -135,12 +134,10 @@ def _told(record: Record) -> dict[str, Any]:
 
 
 def _reason(error: Exception) -> str:
-    if isinstance(error, ZoobenchError):
-        return str(error)
-    return f"{type(error).__name__}: {(str(error).strip().splitlines() or ['no message'])[0]}"
+    return str(error) if isinstance(error, ZoobenchError) else with_type(error)
 
 
-def _redirect_output(log: str) -> None:
+def redirect_output(log: str) -> None:
     """Send what the model prints to a log, which keeps the run's own output clean."""
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     sys.stdout.flush()

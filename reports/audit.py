@@ -13,6 +13,8 @@ from typing import Any, Literal, get_args
 
 import pandas as pd
 
+from bench.records import SETTINGS
+from reports.frame import IMAGENET_VAL_IMAGES, IMAGENET_VAL_KIND
 from reports.readings import COUNTERS_DIFFER_BY, Count, explanations, why_an_erratum
 from zoo.errors import ClaimsError
 from zoo.published import Claim, ClaimedFigure, Match, Row, load_rows, tables
@@ -44,13 +46,12 @@ DTYPES: dict[str, str] = {
 }
 _SCALES: dict[str, tuple[str, int]] = {"params_m": ("params", 10**6), "gflops": ("macs", 10**9)}
 # The images that a claim's dataset means: a folder's kind and size. Nothing else is compared.
-_VALIDATION_SETS = {"imagenet-1k": ("imagenet-folder", 50_000)}
+_VALIDATION_SETS = {"imagenet-1k": (IMAGENET_VAL_KIND, IMAGENET_VAL_IMAGES)}
 # Speeds are compared as ratios to this row of the same table.
 REFERENCE_ROW = "ResNet-50"
 # Ratios of speeds move with library versions; pycls holds timings to the same 10 %.
 SPEED_TOLERANCE = 0.10
 _CONDITIONS = {"device_name": "device", "batch_size": "batch", "precision": "precision"}
-_SPEED_SETTINGS = ("device_name", "precision", "memory_format", "compile", "batch_size")
 
 
 @dataclass(frozen=True)
@@ -292,7 +293,7 @@ def _run_alike(
         (line, base)
         for line in lines
         for base in bases
-        if all(line[name] == base[name] for name in _SPEED_SETTINGS)
+        if all(line[name] == base[name] for name in SETTINGS)
     ]
 
 

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
 
+from bench.records import SETTINGS
 from reports.labels import place_labels
 from reports.points import (
     CLAIMED_COLUMNS,
     ORIGINS,
-    SPEED_SETTINGS,
     Accuracies,
     Origin,
     Pair,
@@ -307,7 +307,7 @@ def _comparisons(frame: pd.DataFrame, shown: Sequence[Subject]) -> Iterator[Comp
             groups = [("", {entry: top[0] for entry, top in tops.items() if top})]
         elif figure == "images_per_s":
             groups = [
-                (", ".join(_shown_setting(n, s[n]) for n in SPEED_SETTINGS), column(g, name, scale))
+                (", ".join(_shown_setting(n, s[n]) for n in SETTINGS), column(g, name, scale))
                 for s, g in speed_groups(frame)
             ]
         else:

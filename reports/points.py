@@ -1,30 +1,21 @@
 """Points of pictures: which figure of which row, and whether it was measured or only claimed."""
 
-import fnmatch
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import pandas as pd
 
+from bench.records import SETTINGS
+from reports.frame import IMAGENET_VAL_IMAGES, IMAGENET_VAL_KIND
 from zoo.entry import Entry
-from zoo.errors import ClaimsError, UnknownNameError
-from zoo.manifest import embedded, load
+from zoo.errors import ClaimsError
+from zoo.manifest import embedded, load, select_by
 from zoo.published import ClaimedFigure, Match, Row, load_rows, tables
 
 # measured here; claimed for these very weights; claimed for this network, otherwise trained.
 Origin = Literal["measured", "exact", "architecture"]
 ORIGINS: tuple[Origin, ...] = ("measured", "exact", "architecture")
-IMAGENET_VAL_IMAGES = 50_000
-# What makes one images/s comparable with another.
-SPEED_SETTINGS = (
-    "device",
-    "device_name",
-    "precision",
-    "memory_format",
-    "compile",
-    "batch_size",
-)
 # Claimed figure -> (column of the frame, factor from the column's unit to the claim's).
 CLAIMED_COLUMNS: dict[ClaimedFigure, tuple[str, float]] = {
     "params_m": ("params", 1e-6),
@@ -118,15 +109,11 @@ def matching(
         UnknownNameError: a pattern matches nothing.
     """
 
-    def matches(subject: Subject, pattern: str) -> bool:
+    def words(subject: Subject) -> tuple[str, ...]:
         entry = entries.get(subject.entry)
-        words = (subject.entry, *(entry.tags if entry else ()))
-        return any(fnmatch.fnmatchcase(word, pattern) for word in words)
+        return (subject.entry, *(entry.tags if entry else ()))
 
-    for pattern in patterns:
-        if not any(matches(subject, pattern) for subject in shown):
-            raise UnknownNameError("entry, tag or pattern", pattern, {s.entry for s in shown})
-    return [s for s in shown if not patterns or any(matches(s, p) for p in patterns)]
+    return list(select_by(shown, patterns, words))
 
 
 def _claims_by_entry(rows: Iterable[Row]) -> dict[str, tuple[Row, Match | None]]:
@@ -171,7 +158,7 @@ def accuracies(frame: pd.DataFrame) -> tuple[Accuracies, list[Accuracies]]:
     A subset, a sample and a limited run are sets of their own: never mixed with the first.
     """
     measured = frame[frame["top1"].notna()]
-    whole = (measured["dataset_kind"] == "imagenet-folder") & (
+    whole = (measured["dataset_kind"] == IMAGENET_VAL_KIND) & (
         measured["images"] == IMAGENET_VAL_IMAGES
     )
     whole = whole.fillna(False).astype(bool)
@@ -245,8 +232,8 @@ def column(frame: pd.DataFrame, name: str, scale: float) -> dict[str, float]:
 def speed_groups(frame: pd.DataFrame) -> list[tuple[dict[str, Any], pd.DataFrame]]:
     """Return the rows with images/s, one group for each setting that makes them comparable."""
     timed = frame[frame["images_per_s"].notna()]
-    groups = timed.groupby(list(SPEED_SETTINGS), sort=True, dropna=False)
-    return [(dict(zip(SPEED_SETTINGS, key, strict=True)), group) for key, group in groups]
+    groups = timed.groupby(list(SETTINGS), sort=True, dropna=False)
+    return [(dict(zip(SETTINGS, key, strict=True)), group) for key, group in groups]
 
 
 def pareto_front(

@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from bench.records import SETTINGS
 from reports.baseline import counts_csv
 from reports.render import render as render_as
 from reports.render.sheet import (
@@ -72,8 +73,7 @@ FIGURES = (
     Column("MB", _number("peak_memory_bytes", 1e-6, 0), raw="peak_memory_bytes", best="low"),
 )
 # Told once above the table while they are the same for all rows, else a column each.
-SETTINGS = ("dataset", "device", "device_name", "precision", "memory_format", "compile")
-_BATCH = "batch_size"
+_TOLD = ("dataset", *SETTINGS)
 _TITLES = {"memory_format": "layout", "device_name": "on", "batch_size": "batch"}
 
 
@@ -88,8 +88,8 @@ def render(frame: pd.DataFrame, format_name: str) -> bytes:
 
 def sheet(frame: pd.DataFrame) -> Sheet:
     """Return the table with what is the same for all rows, and what its marks mean."""
-    columns = _columns(frame)
-    lines = [row for _, row in frame.iterrows()]
+    lines = [line for _, line in frame.iterrows()]
+    columns = _columns(frame, lines)
     bold = [best_of(_raw(frame, column), column.best) for column in columns]
     rows = tuple(
         tuple(Cell(c.cell(line), i in best) for c, best in zip(columns, bold, strict=True))
@@ -100,7 +100,7 @@ def sheet(frame: pd.DataFrame) -> Sheet:
         header=tuple(_header(frame)),
         headings=tuple(Heading(c.title, c.numeric, c.on_terminal) for c in columns),
         sections=(Section(None, rows),),
-        notes=tuple(_notes(frame)),
+        notes=tuple(_notes(lines)),
     )
 
 
@@ -110,12 +110,14 @@ def _raw(frame: pd.DataFrame, column: Column) -> list[float | None]:
     return [None if pd.isna(value) else float(value) for value in frame[column.raw]]
 
 
-def _columns(frame: pd.DataFrame) -> list[Column]:
+def _columns(frame: pd.DataFrame, lines: list[pd.Series]) -> list[Column]:
     """Return the entry, the settings that differ, and the figures that some row has."""
-    varying = [name for name in (*SETTINGS, _BATCH) if _varies(frame, name)]
-    settings = [Column(_TITLES.get(name, name), _text(name), name == _BATCH) for name in varying]
-    cells = {column.title: [column.cell(row) for _, row in frame.iterrows()] for column in FIGURES}
-    measured = [c for c in FIGURES if any(cell != ABSENT for cell in cells[c.title])]
+    settings = [
+        Column(_TITLES.get(name, name), _text(name), numeric=name == "batch_size")
+        for name in _TOLD
+        if _varies(frame, name)
+    ]
+    measured = [c for c in FIGURES if any(c.cell(line) != ABSENT for line in lines)]
     if _varies(frame, "input_px"):
         settings.insert(0, Column("input px", _text("input_px"), on_terminal=False))
     return [Column("entry", _text("entry"), numeric=False), *settings, *measured]
@@ -133,13 +135,13 @@ def _header(frame: pd.DataFrame) -> list[str]:
     """Return what is the same for all rows, in one or two lines."""
     same = {
         name: str(frame[name].dropna().iloc[0])
-        for name in (*SETTINGS, _BATCH)
+        for name in _TOLD
         if not _varies(frame, name) and frame[name].notna().any()
     }
     device = ": ".join(same[name] for name in ("device", "device_name") if name in same)
     how = [same[name] for name in ("precision", "memory_format", "compile") if name in same]
-    if _BATCH in same:
-        how.append(f"batch {same[_BATCH]}")
+    if "batch_size" in same:
+        how.append(f"batch {same['batch_size']}")
     lines = []
     if device or how:
         lines.append(", ".join([device, *how] if device else how))
@@ -150,12 +152,12 @@ def _header(frame: pd.DataFrame) -> list[str]:
     return lines
 
 
-def _notes(frame: pd.DataFrame) -> list[str]:
+def _notes(lines: list[pd.Series]) -> list[str]:
     """Return what the table's marks mean, and the reason of every figure that is absent."""
     notes = []
-    if frame["top1"].notna().any():
+    if any(not pd.isna(line["top1"]) for line in lines):
         notes.append("[…]: Wilson's 95 % interval; e2e/s: images/s from files to predictions")
-    for _, row in frame.iterrows():
+    for row in lines:
         if row["status"] == "partial":
             bad = row["images_in_dataset"] - row["images"]
             notes.append(f"* {row['entry']}: partial, {bad} of {row['images_in_dataset']} unread")

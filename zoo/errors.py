@@ -8,6 +8,16 @@ import difflib
 from collections.abc import Iterable
 
 
+def first_line(error: BaseException) -> str:
+    """Return what an exception says, in one line; its type's name if it says nothing."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def with_type(error: BaseException) -> str:
+    """Return an exception's type and what it says, in one line."""
+    return f"{type(error).__name__}: {(str(error).strip().splitlines() or ['no message'])[0]}"
+
+
 class ZoobenchError(Exception):
     """Base of all expected errors; exit code 2 when it reaches the command line."""
 

@@ -2,10 +2,10 @@
 
 import fnmatch
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import Field, ValidationError
 
@@ -14,6 +14,8 @@ from zoo.errors import ManifestError, UnknownNameError
 
 SCHEMA = 1
 DEFAULT = "sample"
+
+T = TypeVar("T")
 
 
 class Manifest(Model):
@@ -61,17 +63,26 @@ def select(entries: Sequence[Entry], patterns: Sequence[str]) -> tuple[Entry, ..
     Raises:
         UnknownNameError: a pattern matches nothing.
     """
-    if not patterns:
-        return tuple(entries)
+    return select_by(entries, patterns, lambda entry: (entry.name, *entry.tags))
+
+
+def select_by(
+    items: Sequence[T], patterns: Sequence[str], words_of: Callable[[T], Sequence[str]]
+) -> tuple[T, ...]:
+    """Return the items one of whose words matches any pattern; all of them without a pattern.
+
+    Raises:
+        UnknownNameError: a pattern matches nothing.
+    """
+
+    def matches(item: T, pattern: str) -> bool:
+        return any(fnmatch.fnmatchcase(word, pattern) for word in words_of(item))
+
     for pattern in patterns:
-        if not any(_matches(entry, pattern) for entry in entries):
-            names = {entry.name for entry in entries} | {t for e in entries for t in e.tags}
-            raise UnknownNameError("entry, tag or pattern", pattern, names)
-    return tuple(e for e in entries if any(_matches(e, pattern) for pattern in patterns))
-
-
-def _matches(entry: Entry, pattern: str) -> bool:
-    return any(fnmatch.fnmatchcase(word, pattern) for word in (entry.name, *entry.tags))
+        if not any(matches(item, pattern) for item in items):
+            words = {word for item in items for word in words_of(item)}
+            raise UnknownNameError("entry, tag or pattern", pattern, words)
+    return tuple(item for item in items if not patterns or any(matches(item, p) for p in patterns))
 
 
 def _read(path: Path) -> _Document:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zoo.entry import KeyMap, Weights
-from zoo.errors import WeightsError
+from zoo.errors import WeightsError, first_line
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -51,7 +51,7 @@ def load_state_dict(file: Path) -> StateDict:
             "save it again with safetensors.torch.save_file, or torch.save(model.state_dict(), …)"
         ) from None
     except (OSError, RuntimeError, EOFError, ValueError, KeyError) as error:
-        raise WeightsError(f"{file}: cannot be read as weights: {_first_line(error)}") from None
+        raise WeightsError(f"{file}: cannot be read as weights: {first_line(error)}") from None
     return _plain_tensors(content, file)
 
 
@@ -62,7 +62,7 @@ def _load_safetensors(file: Path) -> StateDict:
     try:
         return load_file(file)
     except (OSError, SafetensorError) as error:
-        raise WeightsError(f"{file}: cannot be read as safetensors: {_first_line(error)}") from None
+        raise WeightsError(f"{file}: cannot be read as safetensors: {first_line(error)}") from None
 
 
 def _plain_tensors(content: object, file: Path) -> StateDict:
@@ -137,7 +137,3 @@ def _nested(target: str, names: Iterable[str]) -> list[str]:
 def _some(names: list[str], limit: int = 3) -> str:
     shown = ", ".join(names[:limit])
     return shown if len(names) <= limit else f"{shown} … ({len(names)} in all)"
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

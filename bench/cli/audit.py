@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.cli.options import DEFAULT_STORE
+from bench.cli.options import Measured
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,14 +17,7 @@ def audit(
         list[str] | None,
         typer.Argument(help="Published tables, or files of claims; all tables if none is given."),
     ] = None,
-    store: Annotated[
-        str | None,
-        typer.Option(
-            help=f"Measured rows: a store, or a CSV of counts. Default: {DEFAULT_STORE}, or the "
-            "counts that come with zoobench.",
-            metavar="DIR|URL|FILE",
-        ),
-    ] = None,
+    store: Measured = None,
     baseline: Annotated[
         Path | None,
         typer.Option(help="Reviewed verdicts; default: those that come with zoobench."),

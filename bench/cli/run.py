@@ -1,11 +1,14 @@
 """``zoobench run``: measure the entries of a manifest, keep the evidence, print the table."""
 
 import sys
-from typing import Annotated, Any, cast, get_args
+from typing import TYPE_CHECKING, Annotated, Any, cast, get_args
 
 import typer
 
 from bench.cli.options import DEFAULT_STORE, Manifest, Patterns, StoreUrl, Zoo
+
+if TYPE_CHECKING:
+    from bench.plan import Settings
 
 DEFAULT_FIGURES = "params,gmacs,top1,speed,memory"
 
@@ -64,8 +67,7 @@ def run(
     from bench.cli.selection import select_entries
     from bench.data.dataset import open_dataset
     from bench.executors import local
-    from bench.plan import Settings, plan
-    from bench.records import MemoryFormat, Precision
+    from bench.plan import plan
     from bench.store import Store
 
     selection = select_entries(patterns, manifest, zoo)
@@ -76,14 +78,7 @@ def run(
         wanted = _without_top1(wanted, asked=figures is not None)
     if "top1" in wanted:
         open_dataset(cast(str, data), labels=labels)  # what is wrong with it is told now
-    settings = Settings(
-        device=device,
-        precision=cast(Precision, choice("--precision", precision, get_args(Precision))),
-        memory_format=cast(
-            MemoryFormat, choice("--memory-format", memory_format, get_args(MemoryFormat))
-        ),
-        compile="inductor" if compiled else "eager",
-    )
+    settings = _settings(device, precision, memory_format, compiled=compiled)
     jobs = plan(
         selection.entries,
         figures=wanted,
@@ -101,6 +96,21 @@ def run(
         all_well = local.run(jobs, timeout_s=timeout, listen=listen)
     _print_reports(store)
     raise typer.Exit(0 if all_well else 1)
+
+
+def _settings(device: str, precision: str, memory_format: str, *, compiled: bool) -> "Settings":
+    from bench.cli.choices import choice
+    from bench.plan import Settings
+    from bench.records import MemoryFormat, Precision
+
+    return Settings(
+        device=device,
+        precision=cast(Precision, choice("--precision", precision, get_args(Precision))),
+        memory_format=cast(
+            MemoryFormat, choice("--memory-format", memory_format, get_args(MemoryFormat))
+        ),
+        compile="inductor" if compiled else "eager",
+    )
 
 
 def _without_top1(wanted: tuple[Any, ...], *, asked: bool) -> tuple[Any, ...]:

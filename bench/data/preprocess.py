@@ -15,6 +15,9 @@ from zoo.entry import Preprocess
 
 Pixels = NDArray[np.uint8]
 
+# What Pillow raises for an image that is none, is damaged, or is absurdly large.
+UNREADABLE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
+
 _RESAMPLING = {
     "nearest": Image.Resampling.NEAREST,
     "bilinear": Image.Resampling.BILINEAR,

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from multiprocessing import connection, forkserver
-from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
 
@@ -36,16 +35,29 @@ def check(entries: Sequence[Entry], settings: Settings, *, where: str) -> None:
         ZoobenchError: what a user has to mend before anything can be measured; ``where`` names
             the manifest.
     """
-    with _log() as log:
-        process, pipe = _start(worker.check_main, (list(entries), settings, where, log))
-        try:
-            problem = pipe.recv()
-        except EOFError:
-            process.join()
-            raise ZoobenchError(f"the first worker died: {_death(process, log)}") from None
-        process.join()
-    if problem:
-        raise ZoobenchError(problem)
+    problems = list(ask(worker.check_main, list(entries), settings, where))
+    if problems:
+        raise ZoobenchError(problems[0])
+
+
+def ask(target: Callable[..., None], *arguments: Any) -> Iterator[Any]:
+    """Yield what a function sends from a process of its own, until it sends None.
+
+    Args:
+        target: called with the arguments, a log's file name and a pipe to send through.
+        arguments: what is to be answered.
+
+    Raises:
+        ZoobenchError: the process died.
+    """
+    process = _Worker(target, *arguments)
+    try:
+        while (answer := process.pipe.recv()) is not None:
+            yield answer
+    except EOFError:
+        raise ZoobenchError(process.last_words()) from None
+    finally:
+        process.end()
 
 
 def run(jobs: Sequence[Job], *, timeout_s: float | None, listen: Listener) -> bool:
@@ -83,13 +95,48 @@ def run(jobs: Sequence[Job], *, timeout_s: float | None, listen: Listener) -> bo
 def _may_start(job: Job, running: Sequence["_Row"]) -> bool:
     if not running:
         return True
-    counting = all(row.job.measures == ("complexity",) for row in running)
-    return counting and job.measures == ("complexity",) and len(running) < cores()
+    counting = job.only_counts and all(row.job.only_counts for row in running)
+    return counting and len(running) < cores()
 
 
 def _shortest_wait_s(running: Sequence["_Row"]) -> float | None:
     deadlines = [row.deadline for row in running if row.deadline is not None]
     return max(0.0, min(deadlines) - time.monotonic()) if deadlines else None
+
+
+class _Worker:
+    """A process, the pipe to it, and the log of what it prints."""
+
+    def __init__(self, target: Callable[..., None], *arguments: Any) -> None:
+        _serve()
+        self._folder = tempfile.TemporaryDirectory(prefix="zoobench-")
+        self._log = Path(self._folder.name) / "worker.log"
+        self.pipe, theirs = _CONTEXT.Pipe()
+        self._process = _CONTEXT.Process(
+            target=target, args=(*arguments, str(self._log), theirs), daemon=True
+        )
+        self._process.start()
+        theirs.close()
+
+    def last_words(self) -> str:
+        """Wait for its end, and say how it died, with the last line that it printed."""
+        self._process.join()
+        code = self._process.exitcode or 0
+        cause = f"exit code {code}"
+        if code < 0:
+            cause = f"killed by {signal.Signals(-code).name}"
+            if -code == signal.SIGKILL:
+                cause += " (out of memory?)"
+        printed = self._log.read_text(errors="replace") if self._log.is_file() else ""
+        lines = printed.strip().splitlines()
+        return f"the worker died: {cause}" + (f": {lines[-1]}" if lines else "")
+
+    def end(self) -> None:
+        """End it, whatever it does."""
+        self._process.kill()
+        self._process.join()
+        self.pipe.close()
+        self._folder.cleanup()
 
 
 class _Row:
@@ -105,9 +152,8 @@ class _Row:
         self._keys: dict[Measure, RowKey] = {}
         self._well = True
         self._reason = ""
-        self._folder = tempfile.TemporaryDirectory(prefix="zoobench-")
-        self._log = str(Path(self._folder.name) / "worker.log")
-        self._process, self.pipe = _start(worker.main, (job, self._log))
+        self._worker = _Worker(worker.main, job)
+        self.pipe = self._worker.pipe
 
     def goes_on(self) -> bool:
         """Hear what the worker has said; return False once it is done, dead or late."""
@@ -115,8 +161,7 @@ class _Row:
             try:
                 event = self.pipe.recv()
             except (EOFError, ConnectionResetError):
-                self._process.join()
-                self._reason = _death(self._process, self._log)
+                self._reason = self._worker.last_words()
                 return False
             if event["event"] == "done":
                 return False
@@ -149,11 +194,8 @@ class _Row:
         return self._well and not self._left
 
     def kill(self) -> None:
-        """End the worker, whatever it does."""
-        self._process.kill()
-        self._process.join()
-        self.pipe.close()
-        self._folder.cleanup()
+        """End the worker."""
+        self._worker.end()
 
 
 def in_worker(target: Callable[..., None], *arguments: Any) -> None:
@@ -184,17 +226,6 @@ def _record_failure(job: Job, measure: Measure, key: RowKey, reason: str, second
     Store(job.store).append(record)
 
 
-def _start(
-    target: Callable[..., None], arguments: tuple[Any, ...]
-) -> tuple[ForkServerProcess, connection.Connection]:
-    _serve()
-    ours, theirs = _CONTEXT.Pipe()
-    process = _CONTEXT.Process(target=target, args=(*arguments, theirs), daemon=True)
-    process.start()
-    theirs.close()
-    return process, ours
-
-
 def _serve() -> None:
     """Start the fork server, if it is not running, with the allocator's settings."""
     _CONTEXT.set_forkserver_preload(_PRELOAD)
@@ -212,23 +243,3 @@ def _environment(values: dict[str, str]) -> Iterator[None]:
     finally:
         for name in missing:
             del os.environ[name]
-
-
-@contextmanager
-def _log() -> Iterator[str]:
-    """Yield a file for what a worker prints, and remove it afterwards."""
-    with tempfile.TemporaryDirectory(prefix="zoobench-") as folder:
-        yield str(Path(folder) / "worker.log")
-
-
-def _death(process: ForkServerProcess, log: str) -> str:
-    """Say how a worker died, with its last words."""
-    code = process.exitcode or 0
-    cause = f"exit code {code}"
-    if code < 0:
-        cause = f"killed by {signal.Signals(-code).name}"
-        if -code == signal.SIGKILL:
-            cause += " (out of memory?)"
-    path = Path(log)
-    lines = path.read_text(errors="replace").strip().splitlines() if path.is_file() else []
-    return f"the worker died: {cause}" + (f": {lines[-1]}" if lines else "")

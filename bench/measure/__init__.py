@@ -12,7 +12,7 @@ from bench.records import Accuracy, Complexity, Measure, RowKey, Throughput
 from zoo import build
 from zoo.build import WeightsFile
 from zoo.entry import Entry, Preprocess
-from zoo.errors import DataError, MeasureError
+from zoo.errors import DataError
 
 MEASURES: dict[Measure, str] = {
     "complexity": "bench.measure.complexity:run",
@@ -100,4 +100,4 @@ def measure(name: Measure, row: Row) -> Result:
     return cast(Callable[[Row], Result], getattr(import_module(module), function))(row)
 
 
-__all__ = ["MEASURES", "MeasureError", "Progress", "Result", "Row", "measure"]
+__all__ = ["MEASURES", "Progress", "Result", "Row", "measure"]

@@ -11,7 +11,7 @@ import itertools
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -21,19 +21,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 
 from bench.conditions import cores
 from bench.data.dataset import Dataset
-from bench.data.preprocess import crop, decode
+from bench.data.preprocess import UNREADABLE, crop, decode
 from bench.measure import Result, Row
 from bench.measure.execution import Execution, explained
 from bench.records import Accuracy, BadImage, EndToEnd, Stages
 from zoo import build
 from zoo.entry import Preprocess
-from zoo.errors import MeasureError
+from zoo.errors import MeasureError, with_type
 
-_UNREADABLE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
 # Fewer batches a lane than this time the start and the end of a pass rather than its middle.
 _MIN_BATCHES_A_LANE = 4
 TOP_K = 5
@@ -201,9 +199,9 @@ class Lanes:
                     image = decode(data, self._preprocess)
                 with tally.stage("resize_s"):
                     pixels[place] = crop(image, self._preprocess)
-            except _UNREADABLE as error:
+            except UNREADABLE as error:
                 if predictions is not None:
-                    predictions.bad.append((index, _reason(error)))
+                    predictions.bad.append((index, with_type(error)))
                 continue
             good.append(place)
         return pixels, np.asarray(good, np.intp)
@@ -262,7 +260,7 @@ class _Tally:
             self._progress(self.images)
 
     @contextmanager
-    def stage(self, name: str):  # type: ignore[no-untyped-def]
+    def stage(self, name: str) -> Iterator[None]:
         """Add the time that the block takes to a stage."""
         start = time.perf_counter()
         try:
@@ -278,10 +276,6 @@ class _Tally:
 
 def _batches(indices: Sequence[int], size: int) -> Iterable[Sequence[int]]:
     return (indices[start : start + size] for start in range(0, len(indices), size))
-
-
-def _reason(error: BaseException) -> str:
-    return f"{type(error).__name__}: {(str(error).splitlines() or ['unreadable'])[0]}"
 
 
 def _evidence(dataset: Dataset, predictions: Predictions, end_to_end: EndToEnd) -> Accuracy:

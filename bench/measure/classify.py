@@ -1,33 +1,26 @@
 """What trained networks see in single pictures: the most probable classes. Runs in a worker."""
 
-import os
-import sys
 from collections.abc import Iterator, Sequence
 from multiprocessing.connection import Connection
 from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 
 from bench import conditions
-from bench.data.preprocess import Pixels, crop, decode
+from bench.data.preprocess import UNREADABLE, Pixels, crop, decode
 from bench.measure.execution import Execution, explained
 from bench.plan import Settings
 from bench.predict import Event, Picture
 from zoo import build
 from zoo.entry import Entry, Preprocess
-from zoo.errors import MeasureError, ZoobenchError
-
-_UNREADABLE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
+from zoo.errors import MeasureError, ZoobenchError, first_line, with_type
 
 
 def run(
     entries: Sequence[Entry], pictures: Sequence[Picture], top: int, device: str, pipe: Connection
 ) -> None:
     """Send what each network says of each picture, then None; errors are sent too."""
-    sys.stdout.flush()
-    os.dup2(2, 1)  # standard output is the command's own
     for entry in entries:
         try:
             for event in _events(entry, pictures, top, conditions.resolve_device(device)):
@@ -35,8 +28,7 @@ def run(
         except ZoobenchError as error:
             pipe.send({"event": "skipped", "model": entry.name, "reason": str(error)})
         except Exception as error:  # whatever a model does, the others go on
-            reason = f"{type(error).__name__}: {_reason(error)}"
-            pipe.send({"event": "skipped", "model": entry.name, "reason": reason})
+            pipe.send({"event": "skipped", "model": entry.name, "reason": with_type(error)})
     pipe.send(None)
 
 
@@ -48,7 +40,7 @@ def _events(entry: Entry, pictures: Sequence[Picture], top: int, device: str) ->
     for number, picture in enumerate(pictures):
         try:
             pixels = crop(decode(picture.read(), preprocess), preprocess)
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             yield {"event": "unreadable", "picture": number, "reason": _reason(error)}
             continue
         yield {
@@ -64,7 +56,7 @@ def _reason(error: Exception) -> str:
     """Return one line; the system's own words about a file, without its number."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return first_line(error)
 
 
 def _classify(

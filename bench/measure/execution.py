@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from bench.plan import Settings
 from zoo.entry import Preprocess
-from zoo.errors import MeasureError
+from zoo.errors import MeasureError, first_line, with_type
 
 _WEIGHT_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 _AUTOCAST_DTYPES = {"cuda": torch.float16, "cpu": torch.bfloat16}
@@ -105,8 +105,7 @@ class Execution:
 
 def explained(error: RuntimeError, batch_size: int, device: torch.device) -> MeasureError:
     """Turn a failure of the network's forward pass into the row's reason."""
-    text = (str(error).strip().splitlines() or [type(error).__name__])[0]
     memory = isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
     if memory:
-        return MeasureError(f"out of memory at batch {batch_size} on {device}: {text}")
-    return MeasureError(f"the forward pass failed: {type(error).__name__}: {text}")
+        return MeasureError(f"out of memory at batch {batch_size} on {device}: {first_line(error)}")
+    return MeasureError(f"the forward pass failed: {with_type(error)}")

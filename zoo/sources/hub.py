@@ -5,7 +5,7 @@ from pathlib import Path
 
 from huggingface_hub import HfApi, constants, hf_hub_download, try_to_load_from_cache
 
-from zoo.errors import WeightsError
+from zoo.errors import WeightsError, first_line
 
 _TIMEOUT_S = 20
 
@@ -32,7 +32,7 @@ def hub_file(repository: str, names: Sequence[str], where: str) -> Path:
     except StopIteration:
         problem = "the repository has no such file"
     except Exception as error:  # the client's network errors have another base in each release
-        problem = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        problem = first_line(error)
     raise WeightsError(
         f"{where}: weights {' or '.join(names)} of {repository!r} cannot be had: not in the cache "
         f"{constants.HF_HUB_CACHE}, and the hub says: {problem}; on a machine with network access "
