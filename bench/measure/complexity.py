@@ -17,7 +17,6 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
 from bench.measure import Result, Row
@@ -173,6 +172,14 @@ def _like(x: Tensor, *_: Any) -> Tensor:
     return torch.empty_like(x)
 
 
+def _arithmetic(a: Tensor, b: Any = None, *_: Any) -> Tensor | None:
+    """Return a result like ``a`` where shapes need no broadcasting and types no promotion."""
+    same = isinstance(b, int | float) or (
+        isinstance(b, Tensor) and b.shape == a.shape and b.dtype == a.dtype
+    )
+    return torch.empty_like(a) if same and a.is_floating_point() else None
+
+
 # Of a norm's results nothing reads the statistics in a forward pass.
 def _batch_norm(x: Tensor, *_: Any) -> tuple[Tensor, Tensor, Tensor]:
     return torch.empty_like(x), x.new_empty(0), x.new_empty(0)
@@ -187,7 +194,16 @@ def _addmm(bias: Tensor, a: Tensor, b: Tensor, *_: Any) -> Tensor:
 
 
 # torch works out these results on meta tensors in Python, in milliseconds; their shapes are simple.
+# One that returns None leaves the case to torch.
 _SHAPES: dict[Any, Callable[..., Any]] = {
+    torch.ops.aten.add: _arithmetic,
+    torch.ops.aten.sub: _arithmetic,
+    torch.ops.aten.mul: _arithmetic,
+    torch.ops.aten.div: _arithmetic,
+    torch.ops.aten.relu: _like,
+    torch.ops.aten.silu: _like,
+    torch.ops.aten.sigmoid: _like,
+    torch.ops.aten.hardswish: _like,
     torch.ops.aten.native_layer_norm: _layer_norm,
     torch.ops.aten.native_batch_norm: _batch_norm,
     torch.ops.aten._safe_softmax: _like,
@@ -213,10 +229,16 @@ class _Operators(TorchDispatchMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         kwargs = kwargs or {}
-        self.seen.update(id(x) for x in tree_leaves((args, kwargs)) if isinstance(x, Tensor))
+        for argument in args:
+            if isinstance(argument, Tensor):
+                self.seen.add(id(argument))
+            elif isinstance(argument, list | tuple):  # what ``cat`` takes
+                self.seen.update(map(id, argument))
         packet = func._overloadpacket
         shape_of = _SHAPES.get(packet)
-        output = shape_of(*args) if shape_of and args[0].is_meta else func(*args, **kwargs)
+        output = shape_of(*args) if shape_of and args[0].is_meta else None
+        if output is None:
+            output = func(*args, **kwargs)
         if formula := flop_registry.get(packet):
             self.flops[packet.__name__] += formula(*args, **kwargs, out_val=output)
         elif _is_uncounted(func):
