@@ -89,7 +89,9 @@ def _check_outputs(logits: torch.Tensor, places: int, dataset: Dataset) -> None:
         )
 
 
-def evidence(dataset: Dataset, predictions: Predictions, end_to_end: EndToEnd) -> Accuracy:
+def evidence(
+    dataset: Dataset, predictions: Predictions, end_to_end: EndToEnd, forward_batch: int
+) -> Accuracy:
     """Return the counts that an accuracy is made of."""
     right = predictions.top == np.asarray(dataset.labels)[:, None]
     whole_top5 = right.shape[1] == TOP_K
@@ -106,6 +108,7 @@ def evidence(dataset: Dataset, predictions: Predictions, end_to_end: EndToEnd) -
         ),
         content_sha256=hashlib.sha256(predictions.sha256.tobytes()).hexdigest(),
         end_to_end=end_to_end,
+        forward_batch=forward_batch,
     )
 
 
