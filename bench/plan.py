@@ -1,9 +1,19 @@
 """From what a user asks for to the rows to be measured: plain data, for any executor."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal
 
-from bench.records import MEASURE_OF, CompileMode, Figure, Measure, MemoryFormat, Precision
-from zoo.entry import Entry, Model
+from bench.data.preprocess import geometry
+from bench.records import (
+    MEASURE_OF,
+    REFERENCE_DECODER,
+    CompileMode,
+    Figure,
+    Measure,
+    MemoryFormat,
+    Precision,
+)
+from zoo.entry import Entry, Model, Preprocess
 
 
 class Settings(Model):
@@ -11,10 +21,24 @@ class Settings(Model):
 
     device: str = "auto"
     precision: Precision = "fp32"
-    memory_format: MemoryFormat = "contiguous"
+    # auto: resolved before the key is made, by resolve_memory_format.
+    memory_format: MemoryFormat | Literal["auto"] = "auto"
     compile: CompileMode = "eager"
     # None: 32 on a CPU, 256 on a GPU.
     batch_size: int | None = None
+    decoder: str = REFERENCE_DECODER
+
+
+def resolve_memory_format(settings: Settings, device: str) -> MemoryFormat:
+    """Return the memory format that ``auto`` stands for on a resolved device.
+
+    Channels last is the faster one on a CPU (docs/decode.md has by how much). On CUDA it is what
+    tensor cores take, so half precisions have it and fp32 has not (untested on a GPU).
+    """
+    if settings.memory_format != "auto":
+        return settings.memory_format
+    half = settings.precision in ("bf16", "fp16", "amp")
+    return "channels_last" if half or not device.startswith("cuda") else "contiguous"
 
 
 class Job(Model):
@@ -28,6 +52,10 @@ class Job(Model):
     labels: str
     limit: int | None
     retry_failed: bool
+    # How large the pixel cache may grow. None: as much as is sensible here. 0: there is none.
+    cache_bytes: int | None = None
+    # Other geometries that later rows need of the same images.
+    also: tuple[Preprocess, ...] = ()
 
     @property
     def only_counts(self) -> bool:
@@ -54,6 +82,7 @@ def plan(
     labels: str,
     limit: int | None,
     retry_failed: bool,
+    cache_bytes: int | None = None,
 ) -> list[Job]:
     """Return one job for each entry and batch size."""
     return [
@@ -66,7 +95,40 @@ def plan(
             labels=labels,
             limit=limit,
             retry_failed=retry_failed,
+            cache_bytes=cache_bytes,
         )
         for entry in entries
         for batch in batches
     ]
+
+
+def share_pixels(jobs: Sequence[Job], preprocess_of: Mapping[str, Preprocess | None]) -> list[Job]:
+    """Return the jobs, those with the same pixels beside one another, each told what is to come.
+
+    Args:
+        jobs: of any entries and datasets.
+        preprocess_of: the resolved preprocessing of each entry, by its name.
+    """
+    groups: dict[object, list[Job]] = {}
+    for job in jobs:
+        preprocess = preprocess_of.get(job.entry.name) if "top1" in job.figures else None
+        group = job.entry.name if preprocess is None else (_images(job), geometry(preprocess))
+        groups.setdefault(group, []).append(job)
+    shared: list[Job] = []
+    later: dict[object, dict[str, Preprocess]] = {}
+    for job in reversed([job for group in groups.values() for job in group]):
+        preprocess = preprocess_of.get(job.entry.name) if "top1" in job.figures else None
+        if preprocess is None:
+            shared.append(job)
+            continue
+        wanted = later.setdefault(_images(job), {})
+        mine = geometry(preprocess)
+        also = tuple(other for name, other in wanted.items() if name != mine)
+        shared.append(job.model_copy(update={"also": also}))
+        wanted.setdefault(mine, preprocess)
+    return shared[::-1]
+
+
+def _images(job: Job) -> object:
+    """Return what tells the images of one job from those of another."""
+    return job.data, job.labels, job.limit, job.settings.decoder

@@ -14,6 +14,8 @@ Precision = Literal["fp32", "tf32", "bf16", "fp16", "amp"]
 MemoryFormat = Literal["contiguous", "channels_last"]
 CompileMode = Literal["eager", "inductor"]
 
+# The decoder of the published figures: the others have other pixels.
+REFERENCE_DECODER = "pillow"
 # Why a count has no second one, where that can still be had by asking for it.
 NOT_CHECKED = "not asked for"
 FIGURES: tuple[str, ...] = get_args(Figure)
@@ -47,6 +49,7 @@ class RowKey(Model):
     memory_format: MemoryFormat | None = None
     compile: CompileMode | None = None
     batch_size: int | None = None
+    decoder: str | None = None
 
     def of(self, measure: Measure) -> "RowKey":
         """Return the key with only the fields that the measurement depends on."""
@@ -61,7 +64,10 @@ _NETWORK = ("entry", "network", "input_px")
 _DEPENDS_ON: dict[Measure, tuple[str, ...]] = {
     "complexity": _NETWORK,
     "throughput": (*_NETWORK, *SETTINGS),
-    "accuracy": (*_NETWORK, *SETTINGS, "weights_sha256", "preprocess", "dataset_digest"),
+    "accuracy": (
+        *(*_NETWORK, *SETTINGS),
+        *("weights_sha256", "preprocess", "dataset_digest", "decoder"),
+    ),
 }
 
 
@@ -98,15 +104,23 @@ class Stages(Model):
     resize_s: float
     copy_s: float
     model_s: float
+    # Reading pixels from the cache, or writing them to it.
+    cache_s: float = 0.0
 
 
 class EndToEnd(Model):
-    """One timed pass from files to predictions: raw images, seconds and their split."""
+    """One timed pass to predictions: raw images, seconds and their split.
+
+    Only a pass from ``files`` that did no other row's work is an end-to-end figure;
+    ``also_made`` counts the other geometries for which it made pixels.
+    """
 
     images: int
     seconds: float
     lanes: int
     stages: Stages
+    pixels: Literal["files", "cache"] = "files"
+    also_made: int = 0
 
 
 class BadImage(Model):
@@ -129,6 +143,8 @@ class Accuracy(Model):
     bad_images: tuple[BadImage, ...]
     content_sha256: str
     end_to_end: EndToEnd | None
+    # Images of each forward pass; the batch of the key says nothing about it on a CPU.
+    forward_batch: int | None = None
 
 
 class Throughput(Model):

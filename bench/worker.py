@@ -14,6 +14,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from bench import conditions
+from bench.data.decoders import open_decoder
 from bench.measure import Result, Row, measure
 from bench.plan import Job, Settings
 from bench.records import NOT_CHECKED, Accuracy, Complexity, Measure, Record, RowKey
@@ -33,7 +34,9 @@ def check_main(
 
     redirect_output(log)
     try:
-        execution.check(settings, conditions.resolve_device(settings.device))
+        device = conditions.resolve_device(settings.device)
+        execution.check(settings, device)
+        open_decoder(settings.decoder, device)
     except ZoobenchError as error:
         pipe.send(str(error))
     try:
@@ -41,6 +44,17 @@ def check_main(
             build.check(entry)
     except ZoobenchError as error:
         pipe.send(f"{where}: {error}")
+    pipe.send(None)
+
+
+def preprocess_main(entries: list[Entry], log: str, pipe: Connection) -> None:
+    """Send the resolved preprocessing of each entry, or None where it cannot be had."""
+    redirect_output(log)
+    for entry in entries:
+        try:
+            pipe.send((entry.name, build.preprocess(entry)))
+        except ZoobenchError:  # its row will say why
+            pipe.send((entry.name, None))
     pipe.send(None)
 
 
@@ -66,7 +80,11 @@ def _measure_row(job: Job, send: Send) -> None:
         send({"event": "progress", "done": done, "total": total, "unit": unit})
 
     device = conditions.resolve_device(job.settings.device)
-    row = Row(job, device, conditions.device_name(device), progress)
+
+    def tell(text: str) -> None:
+        send({"event": "told", "text": text})
+
+    row = Row(job, device, conditions.device_name(device), progress, tell)
     keys = {name: _key(row, name) for name in job.measures}
     send({"event": "keys", "keys": {name: key.model_dump() for name, key in keys.items()}})
     store = Store(job.store)

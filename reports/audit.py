@@ -13,7 +13,7 @@ from typing import Any, Literal, get_args
 
 import pandas as pd
 
-from bench.records import SETTINGS
+from bench.records import REFERENCE_DECODER, SETTINGS
 from reports.frame import IMAGENET_VAL_IMAGES, IMAGENET_VAL_KIND
 from reports.readings import COUNTERS_DIFFER_BY, Count, explanations, why_an_erratum
 from zoo.errors import ClaimsError
@@ -243,7 +243,14 @@ def _accuracy(table: _Table, row: Row, claim: Claim) -> Finding:
     if not valid:
         where, many = lines[0]["dataset"], lines[0]["images"]
         raise _AbsentError(f"measured on {where} ({many} images), not on all of {claim.dataset}")
-    line = max(valid, key=lambda line: int(line["images"]))
+    reference = [
+        line for line in valid if pd.isna(line["decoder"]) or line["decoder"] == REFERENCE_DECODER
+    ]
+    if not reference:
+        raise _AbsentError(
+            f"decoded by {valid[0]['decoder']}, published figures by {REFERENCE_DECODER}"
+        )
+    line = max(reference, key=lambda line: int(line["images"]))
     top1, low, high = (float(line[name]) * 100 for name in ("top1", "top1_low", "top1_high"))
     agrees = low - claim.tolerance <= claim.value <= high + claim.tolerance
     return Finding(

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from bench.records import Accuracy, Complexity, Measure, Record, RowKey, Throughput
+from bench.records import Accuracy, Complexity, EndToEnd, Measure, Record, RowKey, Throughput
 from bench.stats import summarize, wilson
 from bench.store import Store
 
@@ -34,6 +34,7 @@ DTYPES: dict[str, str] = {
     "memory_format": "string",
     "compile": "string",
     "batch_size": "Int64",
+    "decoder": "string",
     # measured, partial or failed; and why
     "status": "string",
     "reason": "string",
@@ -57,6 +58,7 @@ DTYPES: dict[str, str] = {
     "top5_low": "Float64",
     "top5_high": "Float64",
     "content_sha256": "string",
+    "forward_batch": "Int64",
     # speed
     "images_per_s": "Float64",
     "images_per_s_wall": "Float64",
@@ -67,10 +69,13 @@ DTYPES: dict[str, str] = {
     "steps": "Int64",
     "first_call_s": "Float64",
     "end_to_end_images_per_s": "Float64",
+    "end_to_end_note": "string",
+    "cached_images_per_s": "Float64",
     "read_decode_share": "Float64",
     "resize_share": "Float64",
     "copy_share": "Float64",
     "model_share": "Float64",
+    "cache_share": "Float64",
     "peak_memory_bytes": "Int64",
     "peak_memory_kind": "string",
     # conditions
@@ -164,6 +169,7 @@ def _accuracy(evidence: Accuracy) -> dict[str, Any]:
         "images_in_dataset": evidence.images_in_dataset,
         "images": evidence.images,
         "content_sha256": evidence.content_sha256,
+        "forward_batch": evidence.forward_batch,
     }
     for name, correct in (("top1", evidence.correct_top1), ("top5", evidence.correct_top5)):
         if correct is not None:
@@ -171,12 +177,25 @@ def _accuracy(evidence: Accuracy) -> dict[str, Any]:
             row[name] = correct / evidence.images
             row |= {f"{name}_low": interval.low, f"{name}_high": interval.high}
     if evidence.end_to_end is not None:
-        timed = evidence.end_to_end
-        stages = timed.stages.model_dump()
-        total = sum(stages.values())
-        row["end_to_end_images_per_s"] = timed.images / timed.seconds
-        row |= {f"{name.removesuffix('_s')}_share": s / total for name, s in stages.items()}
+        row |= _end_to_end(evidence.end_to_end)
     return row
+
+
+def _end_to_end(timed: EndToEnd) -> dict[str, Any]:
+    """Return images/s, as the end-to-end figure only if the pass began with files and did no more.
+
+    The shares are of whatever the pass did.
+    """
+    stages = timed.stages.model_dump()
+    total = sum(stages.values())
+    shares = {f"{name.removesuffix('_s')}_share": s / total for name, s in stages.items()}
+    rate = timed.images / timed.seconds
+    if timed.pixels == "cache":
+        return {**shares, "cached_images_per_s": rate, "end_to_end_note": "cached pixels"}
+    if timed.also_made:
+        note = f"made the pixels of {timed.also_made} more geometries"
+        return {**shares, "end_to_end_note": note}
+    return {**shares, "end_to_end_images_per_s": rate}
 
 
 def _throughput(evidence: Throughput) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from bench.records import SETTINGS
+from bench.records import REFERENCE_DECODER, SETTINGS
 from reports.baseline import counts_csv
 from reports.render import render as render_as
 from reports.render.sheet import (
@@ -73,7 +73,7 @@ FIGURES = (
     Column("MB", _number("peak_memory_bytes", 1e-6, 0), raw="peak_memory_bytes", best="low"),
 )
 # Told once above the table while they are the same for all rows, else a column each.
-_TOLD = ("dataset", *SETTINGS)
+_TOLD = ("dataset", *SETTINGS, "decoder")
 _TITLES = {"memory_format": "layout", "device_name": "on", "batch_size": "batch"}
 
 
@@ -142,6 +142,8 @@ def _header(frame: pd.DataFrame) -> list[str]:
     how = [same[name] for name in ("precision", "memory_format", "compile") if name in same]
     if "batch_size" in same:
         how.append(f"batch {same['batch_size']}")
+    if same.get("decoder", REFERENCE_DECODER) != REFERENCE_DECODER:
+        how.append(f"decoded by {same['decoder']}")
     lines = []
     if device or how:
         lines.append(", ".join([device, *how] if device else how))
@@ -157,6 +159,9 @@ def _notes(lines: list[pd.Series]) -> list[str]:
     notes = []
     if any(not pd.isna(line["top1"]) for line in lines):
         notes.append("[…]: Wilson's 95 % interval; e2e/s: images/s from files to predictions")
+    notes += [
+        f"{ABSENT} e2e/s: {why}: {', '.join(names)}" for why, names in _untimed(lines).items()
+    ]
     for row in lines:
         if row["status"] == "partial":
             bad = row["images_in_dataset"] - row["images"]
@@ -169,3 +174,12 @@ def _notes(lines: list[pd.Series]) -> list[str]:
         if not pd.isna(row["reason"]):
             notes.append(f"{ABSENT} {row['entry']}: {row['reason']}")
     return notes
+
+
+def _untimed(lines: list[pd.Series]) -> dict[str, list[str]]:
+    """Return the entries that were evaluated without an end-to-end figure, by the reason."""
+    found: dict[str, list[str]] = {}
+    for row in lines:
+        if not pd.isna(row["end_to_end_note"]):
+            found.setdefault(row["end_to_end_note"], []).append(row["entry"])
+    return found

@@ -1,6 +1,7 @@
 """What all tests share: real photographs and weights, from the packages of the extra `sample`."""
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,14 @@ from bench.data.dataset import Dataset, open_dataset
 from bench.data.imagenet import wnids
 from zoo.entry import Entry
 from zoo.manifest import load
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep decoded pixels out of the user's cache, in workers too."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """Options with a fixed set of choices; a wrong word is answered with the nearest ones."""
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import cast
 
@@ -27,6 +28,17 @@ def figures(text: str) -> tuple[Figure, ...]:
     if not words:
         raise ZoobenchError(f"--figures: none are named; choices: {', '.join(FIGURES)}")
     return tuple(cast(Figure, choice("--figures", word, FIGURES)) for word in dict.fromkeys(words))
+
+
+def size_bytes(option: str, text: str | None) -> int | None:
+    """Return the bytes of a size like ``20GB`` or ``512MiB``; a bare number is bytes."""
+    if text is None:
+        return None
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?", text.strip().lower())
+    if match is None or (match[3] and not match[2]):
+        raise ZoobenchError(f"{option} {text!r}: give a size like 20GB, 512MiB or 0")
+    base = 1024 if match[3] else 1000
+    return round(float(match[1]) * base ** " kmgt".index(match[2] or " "))
 
 
 def batches(text: str | None) -> Sequence[int | None]:

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from bench.cli.audit import audit
+from bench.cli.cache import cache
 from bench.cli.claims import claims
 from bench.cli.list import list_entries
 from bench.cli.plot import plot
@@ -31,6 +32,7 @@ app.command("report")(report)
 app.command("audit")(audit)
 app.command("plot")(plot)
 app.command("predict")(predict)
+app.command("cache")(cache)
 app.add_typer(claims, name="claims")
 
 

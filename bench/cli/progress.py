@@ -93,6 +93,8 @@ class _Live:
                 total=event["total"],
                 rate=f"{rate:.0f} {event['unit']}/s",
             )
+        elif event["event"] == "told":
+            self._progress.console.print(escape(describe(job, event, 0)))
         elif event["event"] in ("recorded", "kept"):
             self._end_current()
             text = describe(job, event, time.monotonic() - self._started)
@@ -117,6 +119,8 @@ def describe(job: Job, event: dict[str, Any], seconds: float) -> str:
             f"{row}: {event['done']}/{event['total']} {event['unit']}, "
             f"{rate:.0f}/s, {left_s:.0f} s left"
         )
+    if kind == "told":
+        return f"{row}: {event['text']}"
     if kind == "measuring":
         return f"{row}: measuring {event['measure']}"
     if kind not in ("recorded", "kept"):

@@ -8,7 +8,7 @@ import typer
 from bench.cli.options import DEFAULT_STORE, Manifest, Patterns, StoreUrl, Zoo
 
 if TYPE_CHECKING:
-    from bench.plan import Settings
+    from bench.plan import Job, Settings
 
 DEFAULT_FIGURES = "params,gmacs,top1,speed,memory"
 
@@ -37,8 +37,8 @@ def run(
         str, typer.Option(metavar="NAME", help="fp32, tf32, bf16, fp16 or amp.")
     ] = "fp32",
     memory_format: Annotated[
-        str, typer.Option(metavar="NAME", help="contiguous or channels_last.")
-    ] = "contiguous",
+        str, typer.Option(metavar="NAME", help="auto, contiguous or channels_last.")
+    ] = "auto",
     compiled: Annotated[bool, typer.Option("--compile", help="Run torch.compile's code.")] = False,
     batch: Annotated[
         str | None,
@@ -46,6 +46,20 @@ def run(
     ] = None,
     limit: Annotated[
         int | None, typer.Option(min=1, help="Evaluate so many images, spread over the classes.")
+    ] = None,
+    decoder: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME", help="pillow (the reference), torchvision, or nvjpeg on a GPU."
+        ),
+    ] = "pillow",
+    cache_size: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SIZE",
+            help="How large the cache of decoded pixels may grow, like 20GB; 0 for none. Default: "
+            "50GB, and never more than half of what the disk has free.",
+        ),
     ] = None,
     store: StoreUrl = DEFAULT_STORE,
     timeout: Annotated[
@@ -61,7 +75,7 @@ def run(
 
     Exit code 1 if a row failed or an image could not be read, 2 for a mistake in the command.
     """
-    from bench.cli.choices import batches, choice
+    from bench.cli.choices import batches, choice, size_bytes
     from bench.cli.choices import figures as parse_figures
     from bench.cli.progress import progress_display
     from bench.cli.selection import select_entries
@@ -78,7 +92,7 @@ def run(
         wanted = _without_top1(wanted, asked=figures is not None)
     if "top1" in wanted:
         open_dataset(cast(str, data), labels=labels)  # what is wrong with it is told now
-    settings = _settings(device, precision, memory_format, compiled=compiled)
+    settings = _settings(device, precision, memory_format, decoder, compiled=compiled)
     jobs = plan(
         selection.entries,
         figures=wanted,
@@ -89,17 +103,34 @@ def run(
         labels=labels,
         limit=limit,
         retry_failed=retry_failed,
+        cache_bytes=size_bytes("--cache-size", cache_size),
     )
     Store(store).check_writable()
     local.check(selection.entries, settings, where=selection.where)
+    jobs = _share_pixels(jobs)
     with progress_display(jobs) as listen:
         all_well = local.run(jobs, timeout_s=timeout, listen=listen)
     _print_reports(store)
     raise typer.Exit(0 if all_well else 1)
 
 
-def _settings(device: str, precision: str, memory_format: str, *, compiled: bool) -> "Settings":
+def _share_pixels(jobs: "list[Job]") -> "list[Job]":
+    """Return the jobs so that an image is decoded once for all of them that need it."""
+    from bench import worker
+    from bench.executors import local
+    from bench.plan import share_pixels
+
+    entries = list({job.entry.name: job.entry for job in jobs if "top1" in job.figures}.values())
+    if len(entries) < 2 or jobs[0].cache_bytes == 0:
+        return jobs
+    return share_pixels(jobs, dict(local.ask(worker.preprocess_main, entries)))
+
+
+def _settings(
+    device: str, precision: str, memory_format: str, decoder: str, *, compiled: bool
+) -> "Settings":
     from bench.cli.choices import choice
+    from bench.data.decoders import DECODERS
     from bench.plan import Settings
     from bench.records import MemoryFormat, Precision
 
@@ -107,8 +138,10 @@ def _settings(device: str, precision: str, memory_format: str, *, compiled: bool
         device=device,
         precision=cast(Precision, choice("--precision", precision, get_args(Precision))),
         memory_format=cast(
-            MemoryFormat, choice("--memory-format", memory_format, get_args(MemoryFormat))
+            MemoryFormat,
+            choice("--memory-format", memory_format, ("auto", *get_args(MemoryFormat))),
         ),
+        decoder=choice("--decoder", decoder, DECODERS),
         compile="inductor" if compiled else "eager",
     )
 

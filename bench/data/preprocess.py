@@ -43,11 +43,28 @@ def decode(data: bytes, preprocess: Preprocess) -> Image.Image:
 def crop(image: Image.Image, preprocess: Preprocess) -> Pixels:
     """Resize and crop. Returns (height, width, channels) of uint8."""
     height, width = resized_px((image.height, image.width), preprocess)
-    image = _resize(image, (height, width), preprocess)
+    return cropped(_resize(image, (height, width), preprocess), preprocess)
+
+
+def cropped(image: Image.Image, preprocess: Preprocess) -> Pixels:
+    """Crop a resized image. Returns (height, width, channels) of uint8, in the order asked for."""
     pixels = np.asarray(_center_crop(image, preprocess))
     if pixels.ndim == 2:
         pixels = pixels[:, :, None]
     return pixels[:, :, ::-1] if preprocess.channels == "bgr" else pixels
+
+
+def geometry(preprocess: Preprocess) -> str:
+    """Return one line that names all that pixels depend on: equal lines mean equal pixels.
+
+    ``mean``, ``std`` and ``scale`` come after; only a border is filled with the mean colour.
+    """
+    fill = f" fill {_fill(preprocess)}" if preprocess.crop_mode == "border" else ""
+    resize, crop = ("x".join(map(str, size)) for size in (preprocess.resize_px, preprocess.crop_px))
+    return (
+        f"resize {resize} {preprocess.crop_mode} crop {crop} {preprocess.interpolation}"
+        f"{'' if preprocess.antialias else ' no-antialias'} {preprocess.channels}{fill}"
+    )
 
 
 def resized_px(size_px: tuple[int, int], preprocess: Preprocess) -> tuple[int, int]:

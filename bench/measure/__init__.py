@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import cast
 
 from bench.data.dataset import Dataset, open_dataset
-from bench.plan import Job
+from bench.plan import Job, resolve_memory_format
 from bench.records import Accuracy, Complexity, Measure, RowKey, Throughput
 from zoo import build
 from zoo.build import WeightsFile
@@ -22,6 +22,11 @@ MEASURES: dict[Measure, str] = {
 
 # (done, total, what is counted)
 Progress = Callable[[int, int, str], None]
+Tell = Callable[[str], None]
+
+
+def _tell_nobody(text: str) -> None:
+    pass
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,8 @@ class Row:
     device: str
     device_name: str
     progress: Progress
+    # Tells the user something about the row that is no failure.
+    tell: Tell = _tell_nobody
 
     @property
     def entry(self) -> Entry:
@@ -84,9 +91,10 @@ class Row:
             device=self.device.partition(":")[0],
             device_name=self.device_name,
             precision=settings.precision,
-            memory_format=settings.memory_format,
+            memory_format=resolve_memory_format(settings, self.device),
             compile=settings.compile,
             batch_size=self.batch_size,
+            decoder=settings.decoder if accuracy else None,
         ).of(measure)
 
 

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from bench.plan import Settings
+from bench.plan import Settings, resolve_memory_format
 from zoo.entry import Preprocess
 from zoo.errors import MeasureError, first_line, with_type
 
@@ -50,7 +50,7 @@ class Execution:
         self.dtype = _WEIGHT_DTYPES.get(settings.precision, torch.float32)
         self.memory_format = (
             torch.channels_last
-            if settings.memory_format == "channels_last"
+            if resolve_memory_format(settings, device) == "channels_last"
             else torch.contiguous_format
         )
         self._amp = settings.precision == "amp"

@@ -1,0 +1,439 @@
+"""Decoded pixels on disk, so that an image is decoded once for all rows and runs that need it.
+
+A file holds the uint8 crops (images, height, width, channels) of one dataset, geometry and decoder
+from its first byte on, so that they can be mapped, and behind them an index with a digest of each
+crop. It is written under another name, and appears whole or not at all. Locks tell the files that
+are in use, by whichever process; the system drops them when a process dies.
+"""
+
+import fcntl
+import hashlib
+import io
+import json
+import mmap
+import os
+import shutil
+import struct
+import threading
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from bench.data.preprocess import Pixels
+from zoo.entry import Model
+from zoo.errors import DataError, first_line
+
+_SUFFIX = ".pixels"
+_PART = ".part"
+_MAGIC = b"zoobench-pixels1"
+# The index's length and sha256, and the magic.
+_TAIL = struct.Struct("<Q32s16s")
+# The default bound, if the disk has that much to spare.
+DEFAULT_BYTES = 50 * 10**9
+
+
+class DamagedPixelsError(DataError):
+    """Cached pixels are not those that were written; the file has been removed."""
+
+
+class PixelKey(Model):
+    """What pixels depend on; ``stamp`` tells files that changed and kept their sizes."""
+
+    dataset: str
+    dataset_digest: str
+    stamp: str
+    first: int
+    images: int
+    geometry: str
+    decoder: str
+
+    @property
+    def file_name(self) -> str:
+        """Return the name of the file that holds the pixels."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:24] + _SUFFIX
+
+
+@dataclass(frozen=True)
+class CacheFile:
+    """One file of the cache; ``key`` is None if it cannot be read."""
+
+    path: Path
+    key: PixelKey | None
+    size_bytes: int
+    used_at: datetime
+    in_use: bool
+
+
+def default_folder() -> Path:
+    """Return where decoded pixels lie: below ``$XDG_CACHE_HOME``, or ``~/.cache``."""
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "zoobench" / "pixels"
+
+
+class PixelCache:
+    """A folder of pixel files, bounded in size.
+
+    Args:
+        folder: made when the first file is written.
+        max_bytes: None for the default: 50 GB, and never more than half of what the disk has free.
+    """
+
+    def __init__(self, folder: Path, max_bytes: int | None = None) -> None:
+        self.folder = folder
+        self._max_bytes = max_bytes
+
+    def open(self, key: PixelKey, shape: tuple[int, int, int]) -> "CachedPixels | None":
+        """Return the pixels of a key, or None; a file that is not whole is removed.
+
+        Args:
+            key: what they depend on.
+            shape: (height, width, channels) of one image.
+        """
+        path = self.folder / key.file_name
+        try:
+            stream = path.open("rb")
+        except OSError:
+            return None
+        _lock(stream, fcntl.LOCK_SH)
+        index = _read_index(stream)
+        if index is None or index.key != key or index.offset != key.images * _size(shape):
+            stream.close()
+            path.unlink(missing_ok=True)
+            return None
+        with suppress(OSError):
+            os.utime(path)
+        return CachedPixels(path, stream, index, shape)
+
+    def writer(
+        self, key: PixelKey, shape: tuple[int, int, int], keep: Collection[str] = ()
+    ) -> "PixelWriter":
+        """Return a writer with room for the pixels of a key.
+
+        Files that were used least recently make room, if need be; never one in use, nor ``keep``.
+
+        Raises:
+            DataError: there is no room, or another process writes the same.
+        """
+        size = key.images * _size(shape)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._make_room(size, {*keep, key.file_name})
+            return PixelWriter(self.folder / key.file_name, key, shape)
+        except OSError as error:
+            reason = error.strerror or first_line(error)
+            raise DataError(f"{self.folder}: {size / 1e9:.3g} GB of pixels: {reason}") from None
+
+    def files(self) -> list[CacheFile]:
+        """Return what lies in the cache, the most recently used first."""
+        found = [_look_at(path) for path in self._paths()]
+        return sorted((file for file in found if file), key=lambda file: file.used_at, reverse=True)
+
+    def clear(self) -> tuple[int, int]:
+        """Remove every file that nobody uses; return how many and how many bytes they had."""
+        sizes = [size for path in self._paths() if (size := _remove_unused(path)) is not None]
+        return len(sizes), sum(sizes)
+
+    def bound_bytes(self) -> int:
+        """Return how large the cache may grow."""
+        if self._max_bytes is not None:
+            return self._max_bytes
+        place = self.folder
+        while not place.exists():
+            place = place.parent
+        return min(DEFAULT_BYTES, (shutil.disk_usage(place).free + self._used_bytes()) // 2)
+
+    def _make_room(self, wanted: int, keep: set[str]) -> None:
+        bound = self.bound_bytes()
+        excess = self._used_bytes() + wanted - bound
+        for path in sorted(self._paths(), key=_modified):
+            if excess <= 0:
+                return
+            if path.name not in keep:
+                excess -= _remove_unused(path) or 0
+        if excess > 0:
+            raise DataError(
+                f"{wanted / 1e9:.3g} GB of pixels do not fit into the cache's "
+                f"{bound / 1e9:.3g} GB: give a larger --cache-size"
+            )
+
+    def _used_bytes(self) -> int:
+        return sum(_bytes_of(path) for path in self._paths())
+
+    def _paths(self) -> Iterator[Path]:
+        for pattern in (f"*{_SUFFIX}", f"*{_SUFFIX}{_PART}"):
+            yield from self.folder.glob(pattern)
+
+
+class CachedPixels:
+    """Pixels that lie in the cache, locked against removal until they are closed."""
+
+    def __init__(
+        self, path: Path, stream: BinaryIO, index: "_Index", shape: tuple[int, int, int]
+    ) -> None:
+        self._path = path
+        self._stream = stream
+        self._index = index
+        self._shape = shape
+
+    def sha256(self, indices: Sequence[int]) -> NDArray[np.uint8]:
+        """Return (n, 32): the digests of the encoded images, as they were when they were read."""
+        return self._index.encoded[self._local(indices)]
+
+    def reason(self, index: int) -> str | None:
+        """Return why an image could not be decoded, or None if it could."""
+        return self._index.bad.get(index - self._index.key.first)
+
+    def batch(self, indices: Sequence[int], places: int) -> Pixels:
+        """Return (places, H, W, C): the pixels of images, then zeros.
+
+        Consecutive images that fill all places are mapped, without a copy, and unmapped when the
+        array is gone, so that a process never holds more than its batches.
+
+        Raises:
+            DamagedPixelsError: they are not those that were written.
+        """
+        local = self._local(indices)
+        if len(indices) == places and int(local[-1]) - int(local[0]) == places - 1:
+            pixels = self._mapped(int(local[0]), places)
+        else:
+            pixels = np.zeros((places, *self._shape), np.uint8)
+            for place, number in enumerate(local):
+                pixels[place] = self._mapped(int(number), 1)[0]
+        for place, number in enumerate(local):
+            if hashlib.sha256(pixels[place]).digest() != self._index.pixels[number].tobytes():
+                self._path.unlink(missing_ok=True)
+                raise DamagedPixelsError(f"{self._path}: damaged")
+        return pixels
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._stream.close()
+
+    def _local(self, indices: Sequence[int]) -> NDArray[np.intp]:
+        return np.asarray(indices, np.intp) - self._index.key.first
+
+    def _mapped(self, number: int, count: int) -> Pixels:
+        size = _size(self._shape)
+        start = number * size
+        page = start - start % mmap.ALLOCATIONGRANULARITY
+        # Private and writable, because torch warns of memory that it could not write; nothing does.
+        view = mmap.mmap(
+            self._stream.fileno(),
+            start - page + count * size,
+            flags=mmap.MAP_PRIVATE,
+            prot=mmap.PROT_READ | mmap.PROT_WRITE,
+            offset=page,
+        )
+        pixels = np.frombuffer(view, np.uint8, count * size, start - page)
+        return pixels.reshape(count, *self._shape)
+
+
+class PixelWriter:
+    """Takes the pixels of a key in any order, from any number of threads.
+
+    What goes wrong while writing, like a full disk, is kept in ``failure``, and the rest is let go:
+    a row does not fail because its pixels cannot be kept.
+
+    Raises:
+        DataError: another process writes the same.
+        OSError: there is no room.
+    """
+
+    def __init__(self, path: Path, key: PixelKey, shape: tuple[int, int, int]) -> None:
+        self.failure: str | None = None
+        self._path = path
+        self._part = path.with_name(path.name + _PART)
+        self._key = key
+        self._image_bytes = _size(shape)
+        self._encoded = np.zeros((key.images, 32), np.uint8)
+        self._digests = np.zeros((key.images, 32), np.uint8)
+        self._bad: dict[int, str] = {}
+        self._written = np.zeros(key.images, np.bool_)
+        self._blank = hashlib.sha256(bytes(self._image_bytes)).digest()
+        self._lock = threading.Lock()
+        self._stream = _own(self._part)
+        try:
+            _reserve(self._stream.fileno(), key.images * self._image_bytes)
+        except OSError:
+            self.abandon()
+            raise
+
+    def put(self, index: int, pixels: Pixels, encoded_sha256: bytes) -> None:
+        """Write the pixels (H, W, C) of an image of the dataset."""
+        number = index - self._key.first
+        content = pixels.tobytes()
+        self._digests[number] = np.frombuffer(hashlib.sha256(content).digest(), np.uint8)
+        self._encoded[number] = np.frombuffer(encoded_sha256, np.uint8)
+        if self.failure is None:
+            try:
+                _write_all(self._stream.fileno(), content, number * self._image_bytes)
+            except (OSError, ValueError) as error:
+                self.fail(first_line(error))
+        self._written[number] = True
+
+    def put_bad(self, index: int, reason: str, encoded_sha256: bytes) -> None:
+        """Keep why an image cannot be decoded; its pixels are zeros."""
+        number = index - self._key.first
+        self._digests[number] = np.frombuffer(self._blank, np.uint8)
+        self._encoded[number] = np.frombuffer(encoded_sha256, np.uint8)
+        with self._lock:
+            self._bad[number] = reason
+        self._written[number] = True
+
+    def fail(self, reason: str) -> None:
+        """Give up; ``commit`` will remove the file."""
+        with self._lock:
+            self.failure = self.failure or reason
+
+    def commit(self) -> None:
+        """Make the file appear, if all images are in it; else remove it, and say why."""
+        if self.failure is None and not self._written.all():
+            self.fail("not all images were evaluated")
+        if self.failure is None:
+            try:
+                self._write_index()
+                self._part.replace(self._path)
+            except OSError as error:
+                self.fail(error.strerror or first_line(error))
+        if self.failure is not None:
+            self.abandon()
+        self._stream.close()
+
+    def abandon(self) -> None:
+        """Remove what has been written."""
+        self._part.unlink(missing_ok=True)
+        self._stream.close()
+
+    def _write_index(self) -> None:
+        head = {"key": self._key.model_dump(), "bad": self._bad}
+        packed = io.BytesIO()
+        text = np.frombuffer(json.dumps(head).encode(), np.uint8)
+        np.savez(packed, head=text, encoded=self._encoded, pixels=self._digests)
+        index = packed.getvalue()
+        tail = _TAIL.pack(len(index), hashlib.sha256(index).digest(), _MAGIC)
+        _write_all(self._stream.fileno(), index + tail, self._key.images * self._image_bytes)
+        os.fsync(self._stream.fileno())
+
+
+@dataclass(frozen=True)
+class _Index:
+    key: PixelKey
+    bad: dict[int, str]  # by place in the file
+    encoded: NDArray[np.uint8]  # (images, 32)
+    pixels: NDArray[np.uint8]  # (images, 32)
+    offset: int  # bytes of pixels before it
+
+
+def _read_index(stream: BinaryIO) -> _Index | None:
+    """Return the index behind the pixels, or None if the file is not whole."""
+    try:
+        end = stream.seek(-_TAIL.size, os.SEEK_END)
+        length, digest, magic = _TAIL.unpack(stream.read(_TAIL.size))
+        offset = stream.seek(end - length)
+        packed = stream.read(length)
+        if magic != _MAGIC or hashlib.sha256(packed).digest() != digest:
+            return None
+        with np.load(io.BytesIO(packed), allow_pickle=False) as arrays:
+            head = json.loads(arrays["head"].tobytes())
+            bad = {int(number): reason for number, reason in head["bad"].items()}
+            key = PixelKey.model_validate(head["key"])
+            return _Index(key, bad, arrays["encoded"], arrays["pixels"], offset)
+    except (OSError, ValueError, KeyError, struct.error, ValidationError):
+        return None
+
+
+def _own(part: Path) -> BinaryIO:
+    """Open a file to be written by this process alone; one left by a dead process is emptied.
+
+    Raises:
+        DataError: another process writes it.
+    """
+    stream = os.fdopen(os.open(part, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644), "r+b")
+    # Whoever held it may have finished and renamed it, or removed it, before it was locked here.
+    if _lock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB) and _is_same_file(stream, part):
+        stream.truncate(0)
+        return stream
+    stream.close()
+    raise DataError("another run is writing the same pixels")
+
+
+def _is_same_file(stream: BinaryIO, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(stream.fileno()), path.stat())
+    except OSError:
+        return False
+
+
+def _lock(stream: BinaryIO, how: int) -> bool:
+    """Lock a file; return False if another process has it. A system without locks says True."""
+    try:
+        fcntl.flock(stream, how)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _reserve(descriptor: int, size: int) -> None:
+    """Take the room on the disk now, so that a full one is known before anything is decoded."""
+    if size and hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(descriptor, 0, size)
+
+
+def _write_all(descriptor: int, content: bytes, offset: int) -> None:
+    view = memoryview(content)
+    while view:
+        written = os.pwrite(descriptor, view, offset)
+        view, offset = view[written:], offset + written
+
+
+def _remove_unused(path: Path) -> int | None:
+    """Remove a file unless somebody uses it; return its bytes, or None if it is still there."""
+    try:
+        with path.open("rb") as stream:
+            if not _lock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB):
+                return None
+            size = os.fstat(stream.fileno()).st_size
+            path.unlink()
+            return size
+    except OSError:
+        return None
+
+
+def _look_at(path: Path) -> CacheFile | None:
+    try:
+        with path.open("rb") as stream:
+            free = _lock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            index = _read_index(stream)
+            status = os.fstat(stream.fileno())
+    except OSError:
+        return None
+    used_at = datetime.fromtimestamp(status.st_mtime, UTC)
+    return CacheFile(path, index.key if index else None, status.st_size, used_at, not free)
+
+
+def _modified(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def _bytes_of(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+def _size(shape: tuple[int, int, int]) -> int:
+    height, width, channels = shape
+    return height * width * channels
