@@ -6,7 +6,6 @@ queue between them. On a GPU one lane at a time has the device while the others 
 """
 
 import hashlib
-import io
 import itertools
 import queue
 import threading
@@ -14,11 +13,8 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 from numpy.typing import NDArray
 
@@ -27,14 +23,14 @@ from bench.data.dataset import Dataset
 from bench.data.preprocess import UNREADABLE, crop, decode
 from bench.measure import Result, Row
 from bench.measure.execution import Execution, explained
-from bench.records import Accuracy, BadImage, EndToEnd, Stages
+from bench.measure.scoring import TOP_K, Predictions, evidence, parquet, read_out
+from bench.records import EndToEnd, Stages
 from zoo import build
 from zoo.entry import Preprocess
 from zoo.errors import MeasureError, with_type
 
 # Fewer batches a lane than this time the start and the end of a pass rather than its middle.
 _MIN_BATCHES_A_LANE = 4
-TOP_K = 5
 
 
 def run(row: Row) -> Result:
@@ -59,32 +55,9 @@ def run(row: Row) -> Result:
         raise MeasureError(f"{row.dataset.name}: no image could be read")
     end_to_end = whole if lanes.is_long_enough(total) else lanes.timed_repeats()
     return Result(
-        _evidence(row.dataset, predictions, end_to_end),
-        _parquet(row.entry.name, row.dataset, predictions),
+        evidence(row.dataset, predictions, end_to_end),
+        parquet(row.entry.name, row.dataset, predictions),
     )
-
-
-@dataclass
-class Predictions:
-    """What the network says of each image, by its place in the dataset; NaN where unreadable."""
-
-    top: NDArray[np.int32]  # (images, k) class indices, most probable first
-    prob: NDArray[np.float32]
-    label_prob: NDArray[np.float32]
-    readable: NDArray[np.bool_]
-    sha256: NDArray[np.uint8]  # (images, 32) of the encoded files
-    bad: list[tuple[int, str]] = field(default_factory=list)
-
-    @classmethod
-    def empty(cls, images: int, k: int) -> "Predictions":
-        """Return room for the predictions of so many images."""
-        return cls(
-            top=np.full((images, k), -1, np.int32),
-            prob=np.full(images, np.nan, np.float32),
-            label_prob=np.full(images, np.nan, np.float32),
-            readable=np.zeros(images, np.bool_),
-            sha256=np.zeros((images, 32), np.uint8),
-        )
 
 
 class Lanes:
@@ -101,7 +74,6 @@ class Lanes:
         self._preprocess = preprocess
         self._dataset = dataset
         self._batch_size = batch_size
-        self._labels = np.asarray(dataset.labels)
         # A GPU, and a compiled network, serve one lane at a time; two lanes more than there are
         # cores keep the cores decoding while one lane has the device and one waits for it.
         self._shared = execution.device.type == "cuda" or execution.compiled
@@ -173,7 +145,9 @@ class Lanes:
             with tally.stage("model_s"):
                 try:
                     logits = self._execution.forward(batch)
-                    top, prob, label_prob = self._read_out(logits, indices, good)
+                    top, prob, label_prob = read_out(
+                        logits, len(batch), indices, good, self._dataset
+                    )
                 except RuntimeError as error:
                     raise explained(error, len(batch), self._execution.device) from error
         if predictions is not None:
@@ -205,34 +179,6 @@ class Lanes:
                 continue
             good.append(place)
         return pixels, np.asarray(good, np.intp)
-
-    def _read_out(
-        self, logits: torch.Tensor, indices: Sequence[int], good: NDArray[np.intp]
-    ) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.float32]]:
-        """Return (n, k) top classes, the first's probability and the label's, of good images."""
-        self._check_outputs(logits)
-        logits = logits.float()[torch.from_numpy(good).to(logits.device)]
-        finite = torch.isfinite(logits).all(dim=1).cpu().numpy()
-        if not finite.all():
-            index = indices[good[int(np.argmin(finite))]]
-            raise MeasureError(
-                f"NaN or infinity in the logits of {self._dataset.images[index]} "
-                f"({int((~finite).sum())} of {len(finite)} images of its batch)"
-            )
-        labels = torch.from_numpy(self._labels[np.asarray(indices)[good]]).to(logits.device)
-        probabilities = logits.softmax(dim=1)
-        top = logits.topk(min(TOP_K, logits.shape[1]), dim=1).indices
-        prob = probabilities.gather(1, top[:, :1])[:, 0]
-        label_prob = probabilities.gather(1, labels[:, None])[:, 0]
-        return top.int().cpu().numpy(), prob.cpu().numpy(), label_prob.cpu().numpy()
-
-    def _check_outputs(self, logits: torch.Tensor) -> None:
-        shape = tuple(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
-        if shape != (self._batch_size, self._dataset.classes):
-            raise MeasureError(
-                f"the network's output is {shape}, and the label space of {self._dataset.name!r} "
-                f"has {self._dataset.classes} classes: num_classes does not fit the labels"
-            )
 
     def _place(self, pixels: NDArray[np.uint8]) -> torch.Tensor:
         return self._execution.place(pixels, self._preprocess)
@@ -276,40 +222,3 @@ class _Tally:
 
 def _batches(indices: Sequence[int], size: int) -> Iterable[Sequence[int]]:
     return (indices[start : start + size] for start in range(0, len(indices), size))
-
-
-def _evidence(dataset: Dataset, predictions: Predictions, end_to_end: EndToEnd) -> Accuracy:
-    right = predictions.top == np.asarray(dataset.labels)[:, None]
-    whole_top5 = right.shape[1] == TOP_K
-    return Accuracy(
-        dataset=dataset.name if dataset.note is None else f"{dataset.name} ({dataset.note})",
-        dataset_kind=dataset.kind,
-        images_in_dataset=len(dataset),
-        images=int(predictions.readable.sum()),
-        correct_top1=int(right[:, 0].sum()),
-        correct_top5=int(right.any(axis=1).sum()) if whole_top5 else None,
-        bad_images=tuple(
-            BadImage(image=dataset.images[index], reason=reason)
-            for index, reason in sorted(predictions.bad)
-        ),
-        content_sha256=hashlib.sha256(predictions.sha256.tobytes()).hexdigest(),
-        end_to_end=end_to_end,
-    )
-
-
-def _parquet(entry: str, dataset: Dataset, predictions: Predictions) -> bytes:
-    """Return the readable images' predictions as a Parquet file; the entry is in its metadata."""
-    keep = np.flatnonzero(predictions.readable)
-    table = pa.table(
-        {
-            "image": pa.array([dataset.images[i] for i in keep], pa.string()),
-            "label": pa.array([dataset.labels[i] for i in keep], pa.int32()),
-            "pred": pa.array(predictions.top[keep, 0], pa.int32()),
-            "top5": pa.array(predictions.top[keep].tolist(), pa.list_(pa.int32())),
-            "prob": pa.array(predictions.prob[keep], pa.float32()),
-            "label_prob": pa.array(predictions.label_prob[keep], pa.float32()),
-        }
-    ).replace_schema_metadata({"entry": entry, "dataset_digest": dataset.digest})
-    sink = io.BytesIO()
-    pq.write_table(table, sink)
-    return sink.getvalue()

@@ -1,0 +1,127 @@
+"""What a network's outputs say of each image, and the evidence and the file made of it."""
+
+import hashlib
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from numpy.typing import NDArray
+
+from bench.data.dataset import Dataset
+from bench.records import Accuracy, BadImage, EndToEnd
+from zoo.errors import MeasureError
+
+TOP_K = 5
+
+
+@dataclass
+class Predictions:
+    """What the network says of each image, by its place in the dataset; NaN where unreadable."""
+
+    top: NDArray[np.int32]  # (images, k) class indices, most probable first
+    prob: NDArray[np.float32]
+    label_prob: NDArray[np.float32]
+    readable: NDArray[np.bool_]
+    sha256: NDArray[np.uint8]  # (images, 32) of the encoded files
+    bad: list[tuple[int, str]] = field(default_factory=list)
+
+    @classmethod
+    def empty(cls, images: int, k: int) -> "Predictions":
+        """Return room for the predictions of so many images."""
+        return cls(
+            top=np.full((images, k), -1, np.int32),
+            prob=np.full(images, np.nan, np.float32),
+            label_prob=np.full(images, np.nan, np.float32),
+            readable=np.zeros(images, np.bool_),
+            sha256=np.zeros((images, 32), np.uint8),
+        )
+
+
+def read_out(
+    logits: torch.Tensor,
+    places: int,
+    indices: Sequence[int],
+    good: NDArray[np.intp],
+    dataset: Dataset,
+) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.float32]]:
+    """Return (n, k) top classes, the first's probability and the label's, of good images.
+
+    Args:
+        logits: (places, classes).
+        places: how many the batch had; those that hold no image are dropped.
+        indices: the images of the dataset that the batch was made of.
+        good: the places that hold an image that could be read.
+        dataset: for its labels and classes.
+
+    Raises:
+        MeasureError: the outputs do not fit the label space, or are not finite.
+    """
+    _check_outputs(logits, places, dataset)
+    logits = logits.float()[torch.from_numpy(good).to(logits.device)]
+    finite = torch.isfinite(logits).all(dim=1).cpu().numpy()
+    if not finite.all():
+        index = indices[good[int(np.argmin(finite))]]
+        raise MeasureError(
+            f"NaN or infinity in the logits of {dataset.images[index]} "
+            f"({int((~finite).sum())} of {len(finite)} images of its batch)"
+        )
+    where = np.asarray(indices)[good]
+    labels = torch.tensor(
+        [dataset.labels[i] for i in where], dtype=torch.int64, device=logits.device
+    )
+    probabilities = logits.softmax(dim=1)
+    top = logits.topk(min(TOP_K, logits.shape[1]), dim=1).indices
+    prob = probabilities.gather(1, top[:, :1])[:, 0]
+    label_prob = probabilities.gather(1, labels[:, None])[:, 0]
+    return top.int().cpu().numpy(), prob.cpu().numpy(), label_prob.cpu().numpy()
+
+
+def _check_outputs(logits: torch.Tensor, places: int, dataset: Dataset) -> None:
+    shape = tuple(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
+    if shape != (places, dataset.classes):
+        raise MeasureError(
+            f"the network's output is {shape}, and the label space of {dataset.name!r} "
+            f"has {dataset.classes} classes: num_classes does not fit the labels"
+        )
+
+
+def evidence(dataset: Dataset, predictions: Predictions, end_to_end: EndToEnd) -> Accuracy:
+    """Return the counts that an accuracy is made of."""
+    right = predictions.top == np.asarray(dataset.labels)[:, None]
+    whole_top5 = right.shape[1] == TOP_K
+    return Accuracy(
+        dataset=dataset.name if dataset.note is None else f"{dataset.name} ({dataset.note})",
+        dataset_kind=dataset.kind,
+        images_in_dataset=len(dataset),
+        images=int(predictions.readable.sum()),
+        correct_top1=int(right[:, 0].sum()),
+        correct_top5=int(right.any(axis=1).sum()) if whole_top5 else None,
+        bad_images=tuple(
+            BadImage(image=dataset.images[index], reason=reason)
+            for index, reason in sorted(predictions.bad)
+        ),
+        content_sha256=hashlib.sha256(predictions.sha256.tobytes()).hexdigest(),
+        end_to_end=end_to_end,
+    )
+
+
+def parquet(entry: str, dataset: Dataset, predictions: Predictions) -> bytes:
+    """Return the readable images' predictions as a Parquet file; the entry is in its metadata."""
+    keep = np.flatnonzero(predictions.readable)
+    table = pa.table(
+        {
+            "image": pa.array([dataset.images[i] for i in keep], pa.string()),
+            "label": pa.array([dataset.labels[i] for i in keep], pa.int32()),
+            "pred": pa.array(predictions.top[keep, 0], pa.int32()),
+            "top5": pa.array(predictions.top[keep].tolist(), pa.list_(pa.int32())),
+            "prob": pa.array(predictions.prob[keep], pa.float32()),
+            "label_prob": pa.array(predictions.label_prob[keep], pa.float32()),
+        }
+    ).replace_schema_metadata({"entry": entry, "dataset_digest": dataset.digest})
+    sink = io.BytesIO()
+    pq.write_table(table, sink)
+    return sink.getvalue()
