@@ -165,9 +165,9 @@ def open_told(data: str, *, labels: str) -> Opened:
     """Open a dataset, and tell what it was recognised as; as ``open_dataset``."""
     if data in NAMED:
         opener = cast(Callable[..., Dataset], _resolve(NAMED[data]))
-        return Opened(opener(data, labels=labels), None, None, recognised=True)
+        return Opened(opener(data, labels=labels), None, None, recognised=False)
     asked, path = split(data)
-    listing = list_images(path, _labels_file(labels))
+    listing = list_images(path, check_labels(labels))
     known = [name for name, where in SETS.items() if asked is None and _set(where).knows(listing)]
     if labels == "folder":
         if asked is not None:
@@ -178,8 +178,17 @@ def open_told(data: str, *, labels: str) -> Opened:
     label_set = _set(where)
     dataset = label_set.label(listing, path)
     if not dataset.images:
-        raise DataError(f"{path}: no images; expected {_layout(listing.layout).looks_like}")
+        raise DataError(f"{path}: no images in it; expected {_layout(listing.layout).looks_like}")
     return Opened(dataset, listing, label_set, recognised=bool(known))
+
+
+def each_of(data: str) -> list[str]:
+    """Return the datasets that ``--data`` stands for: ImageNet-C's conditions, or itself."""
+    from bench.data.sets.c import conditions
+
+    asked, path = (None, data) if data in NAMED else split(data)
+    found = conditions(path) if asked in (None, "c") else []
+    return [f"c:{folder}" for folder in found] or [data]
 
 
 def split(data: str) -> tuple[str | None, str]:
@@ -213,12 +222,17 @@ def list_images(path: str, labels_file: Path | None = None) -> Listing:
     )
 
 
-def _labels_file(labels: str) -> Path | None:
+def check_labels(labels: str) -> Path | None:
+    """Return the labels file that ``--labels`` names, or None for one of its words.
+
+    Raises:
+        UnknownNameError: it is neither.
+    """
     if labels in LABELS:
         return None
     path = Path(labels).expanduser()
     if not path.is_file():
-        raise UnknownNameError("labels", labels, LABELS, "--labels (or a labels file)")
+        raise UnknownNameError("labels", labels, LABELS, "--labels (no such file either)")
     return path
 
 

@@ -167,13 +167,11 @@ def _devkit_classes(source: str, data: bytes) -> dict[int, str]:
 
     try:
         synsets = loadmat(io.BytesIO(data), squeeze_me=True)["synsets"]
-        fields = zip(
-            synsets["ILSVRC2012_ID"], synsets["WNID"], synsets["num_children"], strict=True
-        )
-        found = {int(number): str(wnid) for number, wnid, children in fields if not int(children)}
+        columns = [synsets[name] for name in ("ILSVRC2012_ID", "WNID", "num_children")]
+        # Classes that have children are the inner nodes of WordNet's tree, and no labels.
+        return {int(n): str(wnid) for n, wnid, below in zip(*columns, strict=True) if not below}
     except Exception as error:  # scipy raises all sorts for a file that is none
         raise DataError(f"{source}: is not the devkit's {META}: {error}") from None
-    return found
 
 
 def _by_name(images: Sequence[str], where: Path) -> Labels:

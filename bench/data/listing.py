@@ -6,7 +6,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 from pathlib import Path
 
@@ -26,7 +26,8 @@ IMAGE_SUFFIXES = frozenset(
 class Found:
     """What lies at a path: visible names, sorted. A file, or several, has no folders.
 
-    ``tars`` and ``parquets`` are whole paths, of files in the folder or of a pattern's matches.
+    ``tars`` and ``parquets`` are whole paths, of files in the folder or of a pattern's matches;
+    ``named`` says that the user named each of them.
     """
 
     path: Path
@@ -35,6 +36,7 @@ class Found:
     tars: tuple[Path, ...] = ()
     parquets: tuple[Path, ...] = ()
     others: tuple[str, ...] = ()
+    named: bool = False
 
     def describe(self) -> str:
         """Return what is there, as a few words."""
@@ -67,9 +69,9 @@ class Listing:
 
     @property
     def names(self) -> set[str]:
-        """Return the class names that occur, or that the layout states."""
-        stated = set(self.classes or ())
-        return stated | {target for target in self.targets if isinstance(target, str)}
+        """Return the names of the classes, where the targets are names."""
+        occurring = {target for target in self.targets if isinstance(target, str)}
+        return occurring | set(self.classes or ()) if occurring or not self.targets else set()
 
 
 @dataclass(frozen=True)
@@ -94,9 +96,9 @@ def look_at(text: str) -> Found:
     if path.is_dir():
         return _look_into(path)
     if path.is_file():
-        return _sorted_out(path.parent if _is_shard(path) else path, [path])
-    if "{" in path.name or "*" in path.name or "?" in path.name:
-        return _sorted_out(path.parent, _matches(path))
+        return replace(_sorted_out(path.parent if _is_shard(path) else path, [path]), named=True)
+    if "{" in path.name or "*" in path.name:
+        return replace(_sorted_out(path.parent, _matches(path)), named="*" not in path.name)
     raise DataError(f"{text}: no such data folder or file{_near(path)}")
 
 
@@ -105,8 +107,8 @@ def visible(name: str) -> bool:
     return not name.startswith(".")
 
 
-def check_whole(paths: Sequence[Path]) -> None:
-    """Check that shards are of one set and that their numbers have no gap.
+def check_whole(paths: Sequence[Path], *, named: bool) -> None:
+    """Check that shards are of one set and, unless the user named each, that none is missing.
 
     Raises:
         DataError: they are not.
@@ -119,7 +121,7 @@ def check_whole(paths: Sequence[Path]) -> None:
             f"{paths[0].parent}: files of several sets: {shown}; name one, like '{pattern}'"
         )
     numbers = [[int(n) for n in re.findall(r"\d+", path.stem)] for path in paths]
-    if not numbers[0] or len(paths) == 1:
+    if named or not numbers[0]:
         return
     total = re.search(r"-of-(\d+)", paths[0].name)
     place = -2 if total and len(numbers[0]) > 1 else -1
@@ -134,6 +136,9 @@ def _look_into(folder: Path) -> Found:
     items = sorted((item for item in os.scandir(folder) if visible(item.name)), key=_name)
     found = _sorted_out(folder, [Path(item.path) for item in items if item.is_file()])
     folders = tuple(item.name for item in items if item.is_dir())
+    if folders == ("data",) and (inside := _look_into(folder / "data").parquets):
+        # A copy of a repository of Hugging Face, which has its files in there.
+        folders, found = (), replace(found, parquets=(*found.parquets, *inside))
     return Found(folder, folders, found.images, found.tars, found.parquets, found.others)
 
 

@@ -1,1 +1,1 @@
-"""The ways in which labelled images lie on a disk, one file each; named in ``bench.data.dataset``."""
+"""The ways in which images lie on a disk, one file each; named in ``bench.data.dataset``."""

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bench.data.imagenet import class_names, wnids
-from bench.data.listing import Found, Layout, Listing, Target, check_whole, look_at
+from bench.data.listing import Found, Layout, Listing, Target, check_whole
 from zoo.errors import DataError, first_line
 
 # Row groups that are kept decoded, for the threads that read on in them.
@@ -45,14 +45,13 @@ def list_parquet(found: Found, labels_file: Path | None = None) -> Listing:
     """
     if labels_file is not None:
         raise DataError(f"{found.path}: the column 'label' has the labels; leave out --labels FILE")
-    files = found.parquets or look_at(str(found.path / "data")).parquets
-    check_whole(files)
+    check_whole(found.parquets, named=found.named)
     places: list[_Place] = []
     paths: list[str | None] = []
     labels: list[Target] = []
     sizes: list[int] = []
     names: list[str] | None = None
-    for path in files:
+    for path in found.parquets:
         with _open(path) as file:
             names = names or _label_names(file)
             for group in range(file.num_row_groups):
@@ -202,8 +201,6 @@ def _bare(name: str) -> str:
 
 
 def _fits(found: Found) -> bool:
-    if found.folders == ("data",) and not (found.images or found.tars or found.parquets):
-        return bool(look_at(str(found.path / "data")).parquets)
     return bool(found.parquets) and not (found.folders or found.images or found.tars)
 
 

@@ -16,6 +16,14 @@ from bench.data.listing import Found, Layout, Listing, look_at
 from zoo.errors import DataError
 
 _META = "meta.bin"
+_NOT_PLAIN = (
+    OSError,
+    zipfile.BadZipFile,
+    pickle.UnpicklingError,
+    StopIteration,
+    ValueError,
+    TypeError,
+)
 
 
 def list_root(found: Found, labels_file: Path | None = None) -> Listing:
@@ -55,14 +63,7 @@ def val_wnids(path: Path) -> list[str]:
             name = next(name for name in archive.namelist() if name.endswith("/data.pkl"))
             _, folders = _PlainUnpickler(io.BytesIO(archive.read(name))).load()
         return [str(folder) for folder in folders]
-    except (
-        OSError,
-        zipfile.BadZipFile,
-        pickle.UnpicklingError,
-        StopIteration,
-        ValueError,
-        TypeError,
-    ):
+    except _NOT_PLAIN:
         raise DataError(
             f"{path}: is not the {_META} that torchvision writes; delete it, and let "
             "torchvision.datasets.ImageNet write it again"

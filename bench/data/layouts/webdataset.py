@@ -19,7 +19,7 @@ def list_shards(found: Found, labels_file: Path | None = None) -> Listing:
     """
     if labels_file is not None:
         raise DataError(f"{found.path}: the shards have labels; leave out --labels FILE")
-    check_whole(found.tars)
+    check_whole(found.tars, named=found.named)
     images: dict[str, Member] = {}
     targets: list[Target] = []
     for shard in found.tars:

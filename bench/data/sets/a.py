@@ -1,4 +1,4 @@
-"""ImageNet-A: 7,500 natural photographs that fool ResNet-50, of 200 classes. Hendrycks et al. (2021)."""
+"""ImageNet-A: 7,500 photographs that fool ResNet-50, of 200 classes. Hendrycks et al. (2021)."""
 
 from bench.data.dataset import Dataset, LabelSet
 from bench.data.listing import Listing

@@ -18,7 +18,7 @@ _KNOWN = {*CORRUPTIONS, *EXTRA_CORRUPTIONS}
 
 
 def conditions(root: str) -> list[str]:
-    """Return the folders of a corruption and a severity below ImageNet-C's root; [] if it is none."""
+    """Return the conditions' folders below ImageNet-C's root; [] if it is none."""
     path = Path(root).expanduser()
     return [
         str(path / corruption / str(severity))

@@ -73,6 +73,4 @@ def _label(listing: Listing, path: str) -> Dataset:
     return imagenet_dataset(listing, path, "imagenet-labels")
 
 
-SET = LabelSet(
-    "imagenet-labels", "images with ImageNet's labels", None, None, lambda _: True, _label
-)
+SET = LabelSet("imagenet-labels", "ImageNet's labels", None, None, lambda _: True, _label)

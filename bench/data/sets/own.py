@@ -1,4 +1,4 @@
-"""A user's own classes: numbered in the alphabetical order of their names, as ``ImageFolder`` does."""
+"""A user's own classes: numbered in the alphabetical order of their names, as by ImageFolder."""
 
 from bench.data.dataset import Dataset, LabelSet
 from bench.data.listing import Listing
@@ -14,7 +14,7 @@ def _label(listing: Listing, path: str) -> Dataset:
         classes = len(order)
     else:
         labels = tuple(t for t in listing.targets if isinstance(t, int))
-        classes = max(labels, default=-1) + 1
+        classes = len(listing.classes or range(max(labels, default=-1) + 1))
     if labels and not 0 <= min(labels) <= max(labels) < classes:
         raise DataError(
             f"{path}: labels run from {min(labels)} to {max(labels)}, of {classes} classes"

@@ -1,4 +1,4 @@
-"""ImageNet-R: 30,000 renditions (art, cartoons, toys, …) of 200 classes. Hendrycks et al. (2021)."""
+"""ImageNet-R: 30,000 renditions (art, toys, …) of 200 classes. Hendrycks et al. (2021)."""
 
 from bench.data.dataset import Dataset, LabelSet
 from bench.data.listing import Listing

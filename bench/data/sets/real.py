@@ -37,14 +37,11 @@ def _label(listing: Listing, path: str) -> Dataset:
             )
         right.append(tuple(of_number[number - 1]))
     kept = [index for index, labels in enumerate(right) if labels]
-    labelled = replace(
-        plain, right_labels=tuple(right), labels=tuple(r[0] if r else -1 for r in right)
-    )
+    first = tuple(labels[0] if labels else -1 for labels in right)
+    labelled = replace(plain, right_labels=tuple(right), labels=first)
     return labelled.chosen(
-        kept, f"ReaL, {len(right) - len(kept):,} images without a label left out"
+        kept, f"{len(right) - len(kept):,} images without a right label left out"
     )
 
 
-SET = LabelSet(
-    KIND, "ReaL's labels of ImageNet-1k's validation set", IMAGES, None, lambda _: False, _label
-)
+SET = LabelSet(KIND, "ReaL's labels of the validation set", IMAGES, None, lambda _: False, _label)
