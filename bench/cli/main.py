@@ -8,6 +8,7 @@ import typer
 
 from bench.cli.audit import audit
 from bench.cli.claims import claims
+from bench.cli.doctor import doctor
 from bench.cli.list import list_entries
 from bench.cli.plot import plot
 from bench.cli.predict import predict
@@ -31,6 +32,7 @@ app.command("report")(report)
 app.command("audit")(audit)
 app.command("plot")(plot)
 app.command("predict")(predict)
+app.command("doctor")(doctor)
 app.add_typer(claims, name="claims")
 
 
