@@ -26,6 +26,8 @@ from zoo.errors import DataError
 from zoo.imagenet_c import CORRUPTIONS, SEVERITIES
 
 Verdict = Literal["ok", "note", "WRONG", "not checked"]
+# (place in the dataset, class, probability)
+Answer = tuple[int, int, float]
 # (what is done, done, total)
 Progress = Callable[[str, int, int], None]
 
@@ -34,7 +36,7 @@ _PREDICTED = 300
 # A set is pre-scaled if so many of its images share a side.
 _PRESCALED_SHARE = 0.95
 _PRESCALED_UP_TO_PX = 512
-_SHOWN = 5
+_SHOWN = 3
 # Sets whose figures are compared with published ones, made from images of many sizes.
 _ORIGINAL_SIZES = ("imagenet-val", "imagenet-real", "imagenet-labels")
 _SUFFIXES = {"JPEG": {"jpg", "jpeg"}, "PNG": {"png"}, "WEBP": {"webp"}, "BMP": {"bmp"}}
@@ -232,16 +234,16 @@ def _with_model(
         return
     chosen = order.pick([dataset.labels[place] for place in readable], _PREDICTED)
     places = [readable[i] for i in chosen]
-    pairs: list[tuple[int, int]] = []
+    answers: list[Answer] = []
     cost: dict[str, Any] = {}
     reason: str | None = None
     for event in local.ask(_in_worker, models[0], data, labels, places):
         cost = event.get("cost", cost)
         reason = event.get("not_checked", reason)
-        pairs += event.get("predicted", ())
-        if pairs:
-            progress("images predicted", len(pairs), len(places))
-    yield _order(dataset, pairs, models[0].name, reason)
+        answers += event.get("predicted", ())
+        if answers:
+            progress("images predicted", len(answers), len(places))
+    yield _order(dataset, answers, models[0].name, reason)
     if cost:
         yield _cost(dataset, cost)
         yield _cache(dataset, cost)
@@ -256,16 +258,15 @@ def _in_worker(
     label_order.run(entry, data, labels, places, pipe)
 
 
-def _order(
-    dataset: Dataset, pairs: Sequence[tuple[int, int]], model: str, reason: str | None
-) -> Finding:
+def _order(dataset: Dataset, answers: Sequence[Answer], model: str, reason: str | None) -> Finding:
     if reason is None and dataset.classes != IMAGENET_CLASSES:
         reason = f"the labels are {dataset.classes} classes of the set's own"
-    if reason is None and len(pairs) < order.MIN_IMAGES:
-        reason = f"{len(pairs)} images are too few; {order.MIN_IMAGES} would do"
+    if reason is None and len(answers) < order.MIN_IMAGES:
+        reason = f"{len(answers)} images are too few; {order.MIN_IMAGES} would do"
     if reason is not None:
         return Finding("not checked", "label order", f"by {model}: {reason}")
-    found = order.judge([dataset.labels[place] for place, _ in pairs], [p for _, p in pairs])
+    places, predictions, probabilities = zip(*answers, strict=True)
+    found = order.judge([dataset.labels[place] for place in places], predictions, probabilities)
     verdict: Verdict = "ok" if found.verdict == "right" else "WRONG"
     return Finding(verdict, "label order", f"by {model}: {found.text}", found.mend)
 

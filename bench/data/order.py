@@ -30,9 +30,13 @@ _EXPLAINS = 0.3
 _CONSISTENT = 0.75
 # Confusable pairs (sunglass, sunglasses) make a few classes look shifted; a permutation makes more.
 _SHIFTED_PART = 0.15
-_SHIFTED_ALL = 0.5
-# Twenty times what chance reaches among 1000 classes.
-_ABOVE_CHANCE = 0.02
+# So many times the right answers that chance gives, and one more, are no chance.
+_TIMES_CHANCE = 3
+# A trained model on photographs of its classes: its mean probability, and the share of different
+# answers among as many images of nearly as many classes.
+_SURE = 0.3
+_DIFFERENT = 0.15
+_MEND = "a label must be the place of the class's WordNet id among the 1000, sorted, from 0"
 
 
 @dataclass(frozen=True)
@@ -70,53 +74,59 @@ def pick(labels: Sequence[int], budget: int) -> list[int]:
     return sorted(place for label in chosen for place in by_label[label][:_IMAGES_A_CLASS])
 
 
-def judge(labels: Sequence[int], predictions: Sequence[int]) -> OrderVerdict:
+def judge(
+    labels: Sequence[int], predictions: Sequence[int], probabilities: Sequence[float]
+) -> OrderVerdict:
     """Return what a network's predictions say of the labels of the same images.
 
     Args:
         labels: class indices of ImageNet, one an image.
         predictions: the network's first answers, in the same order.
+        probabilities: how sure it is of each.
     """
     truth, seen = np.asarray(labels), np.asarray(predictions)
-    in_place = float((truth == seen).mean())
-    told = f"{int((truth == seen).sum())} of {len(truth)} predictions are the label"
+    right = int((truth == seen).sum())
+    told = f"{right} of {len(truth)} predictions are the label"
     order, explained = _best_known(truth, seen)
-    if explained >= _EXPLAINS and explained > 2 * in_place:
-        return OrderVerdict(
-            "permuted",
-            f"{told}, and {explained:.0%} are the label's class in another order: {order.name}",
-            order.mend,
-        )
+    if explained >= _EXPLAINS and explained > 2 * right / len(truth):
+        why = f"{told}, and {explained:.0%} are the label's class in another order: {order.name}"
+        return OrderVerdict("permuted", why, order.mend)
     groups = _modes(truth, seen)
-    shifted = {label: mode for label, mode in groups.items() if mode is not None and mode != label}
-    if len(groups) >= _MIN_CLASSES:
-        if len(shifted) >= _SHIFTED_ALL * len(groups) and _one_to_one(shifted):
-            return _unknown_order(f"{told}; classes are consistently seen as others", shifted)
-        if len(shifted) >= _SHIFTED_PART * len(groups) and _one_to_one(shifted):
-            part = (
-                f"{told}; {len(shifted)} of {len(groups)} classes are consistently seen as others"
-            )
-            return _unknown_order(part, shifted)
-    if in_place >= _EXPLAINS:
+    if shifted := _shifted(groups):
+        some = f"{len(shifted)} of {len(groups)} classes are consistently seen as another"
+        return _unknown_order(f"{told}; {some}", shifted)
+    if right >= _EXPLAINS * len(truth):
         return OrderVerdict("right", told)
-    if in_place >= _ABOVE_CHANCE and (truth == seen).sum() >= _IMAGES_A_CLASS:
+    if right > _TIMES_CHANCE * (_by_chance(truth, seen) + 1):
         return OrderVerdict("right", f"{told}: few, but far more than by chance; hard images")
-    return _nothing(told, enough=len(groups) >= _MIN_CLASSES)
+    sure = float(np.mean(probabilities))
+    return _without_order(told, seen, sure, consistency_seen=len(groups) >= _MIN_CLASSES)
 
 
-def _nothing(told: str, *, enough: bool) -> OrderVerdict:
-    if enough:
+def _without_order(
+    told: str, seen: NDArray[np.int64], sure: float, *, consistency_seen: bool
+) -> OrderVerdict:
+    """Return whether it is the labels or the model, where no order explains the predictions."""
+    different = len(set(seen.tolist()))
+    if sure < _SURE or different < _DIFFERENT * len(seen):
         return OrderVerdict(
             "unclear",
-            f"{told}, and those of a class do not agree with each other: a bad model, or images "
-            "of something else, rather than another order",
+            f"{told}; it is unsure of its answers (mean probability {sure:.2f}, {different} "
+            "different ones): a bad model or images of something else, rather than another order",
             "try another model with --model",
         )
+    if consistency_seen:
+        return OrderVerdict(
+            "permuted",
+            f"{told}, though it is sure (mean probability {sure:.2f}), and the images of a class "
+            "are not seen as one class: labels are mixed among the images",
+            "match labels and images by name: a list was read in another order than the files",
+        )
     return OrderVerdict(
-        "unclear",
-        f"{told}, no known order explains them, and there are too few images a class to see "
-        "whether they agree with each other",
-        "compare a few labels with their images by eye",
+        "permuted",
+        f"{told}, though it is sure (mean probability {sure:.2f}) of {different} different "
+        "classes: the labels are in another order, and in none that is known",
+        _MEND,
     )
 
 
@@ -124,11 +134,7 @@ def _unknown_order(text: str, shifted: dict[int, int]) -> OrderVerdict:
     names = class_names()
     first = sorted(shifted.items())[:3]
     pairs = ", ".join(f"{a} ({_short(names[a])}) as {b} ({_short(names[b])})" for a, b in first)
-    return OrderVerdict(
-        "permuted",
-        f"{text}: {pairs}; no order that is known",
-        "labels must be the place of a class's WordNet id among the 1000, sorted, from 0",
-    )
+    return OrderVerdict("permuted", f"{text}: {pairs}; in no order that is known", _MEND)
 
 
 def _short(name: str) -> str:
@@ -148,9 +154,20 @@ def _modes(truth: NDArray[np.int64], seen: NDArray[np.int64]) -> dict[int, int |
     return found
 
 
-def _one_to_one(shifted: dict[int, int]) -> bool:
-    """Return whether hardly two labels are seen as one class, which a collapsed model would do."""
-    return len(set(shifted.values())) >= 0.8 * len(shifted)
+def _by_chance(truth: NDArray[np.int64], seen: NDArray[np.int64]) -> float:
+    """Return how many answers would be right if answers and labels were independent."""
+    counts = [np.bincount(values, minlength=IMAGENET_CLASSES) for values in (truth, seen)]
+    return float((counts[0] * counts[1]).sum() / len(truth))
+
+
+def _shifted(groups: dict[int, int | None]) -> dict[int, int]:
+    """Return the classes that are consistently seen as another; {} if these are few.
+
+    Hardly two of them may be seen as one class, which a model that says always the same would do.
+    """
+    shifted = {label: mode for label, mode in groups.items() if mode is not None and mode != label}
+    many = len(groups) >= _MIN_CLASSES and len(shifted) >= _SHIFTED_PART * len(groups)
+    return shifted if many and len(set(shifted.values())) >= 0.8 * len(shifted) else {}
 
 
 def _best_known(truth: NDArray[np.int64], seen: NDArray[np.int64]) -> tuple[_Order, float]:

@@ -22,7 +22,7 @@ _TIMED_IMAGES = 48
 
 
 def run(entry: Entry, data: str, labels: str, places: Sequence[int], pipe: Connection) -> None:
-    """Send the pixels' cost, then predictions as (place, class) batch by batch, then None.
+    """Send the pixels' cost, then (place, class, probability) of every image, then None.
 
     Args:
         entry: whose preprocessing and weights are taken.
@@ -58,7 +58,7 @@ def _cost(dataset: Dataset, preprocess: Preprocess, places: Sequence[int]) -> di
 
 def _predictions(
     entry: Entry, dataset: Dataset, preprocess: Preprocess, places: Sequence[int]
-) -> Iterator[list[tuple[int, int]]]:
+) -> Iterator[list[tuple[int, int, float]]]:
     network = build.trained_network(entry, build.find_weights(entry))
     execution = Execution(network, Settings(), conditions.resolve_device("auto"))
     for start in range(0, len(places), _BATCH):
@@ -72,5 +72,5 @@ def _predictions(
         if not indices:
             continue
         logits = execution.forward(execution.place(np.stack(pixels), preprocess))
-        top, _, _ = read_out(logits, len(indices), indices, np.arange(len(indices)), dataset)
-        yield list(zip(indices, top[:, 0].tolist(), strict=True))
+        top, prob, _ = read_out(logits, len(indices), indices, np.arange(len(indices)), dataset)
+        yield list(zip(indices, top[:, 0].tolist(), prob.tolist(), strict=True))
