@@ -17,7 +17,7 @@ from bench.store import Store
 COUNTERS_AGREE_WITHIN = 0.02
 
 # How rows say that they were measured on the whole of ImageNet-1k's validation set.
-IMAGENET_VAL_KIND = "imagenet-folder"
+IMAGENET_VAL_KIND = "imagenet-val"
 IMAGENET_VAL_IMAGES = 50_000
 
 DTYPES: dict[str, str] = {

@@ -9,6 +9,7 @@ import typer
 from bench.cli.audit import audit
 from bench.cli.cache import cache
 from bench.cli.claims import claims
+from bench.cli.doctor import doctor
 from bench.cli.list import list_entries
 from bench.cli.plot import plot
 from bench.cli.predict import predict
@@ -33,6 +34,7 @@ app.command("audit")(audit)
 app.command("plot")(plot)
 app.command("predict")(predict)
 app.command("cache")(cache)
+app.command("doctor")(doctor)
 app.add_typer(claims, name="claims")
 
 

@@ -19,13 +19,18 @@ def run(
     zoo: Zoo = None,
     data: Annotated[
         str | None,
-        typer.Option(help="A folder of class folders, or 'sample'.", metavar="DIR|NAME"),
+        typer.Option(
+            help="A folder, file or pattern of images, in any layout of docs/data.md, or 'sample'. "
+            "Sets: val, real, v2, a, r, sketch, c.",
+            metavar="[SET:]PATH|NAME",
+        ),
     ] = None,
     labels: Annotated[
         str,
         typer.Option(
-            help="imagenet: class folders are WordNet ids. folder: numbered alphabetically.",
-            metavar="imagenet|folder",
+            help="imagenet: class folders are WordNet ids. folder: numbered alphabetically. "
+            "FILE: of images that lie flat.",
+            metavar="imagenet|folder|FILE",
         ),
     ] = "imagenet",
     figures: Annotated[
@@ -79,7 +84,7 @@ def run(
     from bench.cli.choices import figures as parse_figures
     from bench.cli.progress import progress_display
     from bench.cli.selection import select_entries
-    from bench.data.dataset import open_dataset
+    from bench.data.dataset import check_labels
     from bench.executors import local
     from bench.plan import plan
     from bench.store import Store
@@ -87,24 +92,27 @@ def run(
     selection = select_entries(patterns, manifest, zoo)
     wanted = parse_figures(figures or DEFAULT_FIGURES)
     data = data or selection.data
-    choice("--labels", labels, ("imagenet", "folder"))
+    check_labels(labels)
     if "top1" in wanted and data is None:
         wanted = _without_top1(wanted, asked=figures is not None)
-    if "top1" in wanted:
-        open_dataset(cast(str, data), labels=labels)  # what is wrong with it is told now
+    datasets = _datasets(cast(str, data), labels) if "top1" in wanted else [data]
     settings = _settings(device, precision, memory_format, decoder, compiled=compiled)
-    jobs = plan(
-        selection.entries,
-        figures=wanted,
-        settings=settings,
-        batches=batches(batch),
-        store=store,
-        data=data,
-        labels=labels,
-        limit=limit,
-        retry_failed=retry_failed,
-        cache_bytes=size_bytes("--cache-size", cache_size),
-    )
+    jobs = [
+        job
+        for one in datasets
+        for job in plan(
+            selection.entries,
+            figures=wanted,
+            settings=settings,
+            batches=batches(batch),
+            store=store,
+            data=one,
+            labels=labels,
+            limit=limit,
+            retry_failed=retry_failed,
+            cache_bytes=size_bytes("--cache-size", cache_size),
+        )
+    ]
     Store(store).check_writable()
     local.check(selection.entries, settings, where=selection.where)
     jobs = _share_pixels(jobs)
@@ -112,6 +120,17 @@ def run(
         all_well = local.run(jobs, timeout_s=timeout, listen=listen)
     _print_reports(store)
     raise typer.Exit(0 if all_well else 1)
+
+
+def _datasets(data: str, labels: str) -> list[str]:
+    """Return the datasets that ``--data`` stands for; what is wrong with it is told now."""
+    from bench.data.dataset import each_of, open_told
+
+    datasets = each_of(data)
+    opened = open_told(datasets[0], labels=labels)
+    if opened.recognised:
+        print(f"zoobench: {opened.describe()}", file=sys.stderr)
+    return datasets
 
 
 def _share_pixels(jobs: "list[Job]") -> "list[Job]":

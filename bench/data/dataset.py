@@ -1,26 +1,59 @@
-"""What every dataset is: images with ids and labels, in one fixed order, under one digest."""
+"""What every dataset is: images with ids and labels, in one fixed order, under one digest.
+
+A layout says how the images lie; a set says what their labels mean.
+"""
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
+
+from bench.data.listing import Layout, Listing, Reader, look_at
+from zoo.errors import DataError, UnknownNameError
 
 IMAGENET_CLASSES = 1000
 
-# Dataset name -> opener. What is no name here is a folder.
-DATASETS = {"sample": "bench.data.sample:open_sample"}
-FOLDER = "bench.data.folder:open_folder"
+# Datasets that have a name and no place.
+NAMED = {"sample": "bench.data.sample:open_sample"}
+# Layouts, each known by what lies at a path.
+LAYOUTS = {
+    "folder": "bench.data.layouts.folder:LAYOUT",
+    "flat": "bench.data.layouts.flat:LAYOUT",
+    "torchvision": "bench.data.layouts.torchvision_root:LAYOUT",
+    "tar": "bench.data.layouts.tar:LAYOUT",
+    "webdataset": "bench.data.layouts.webdataset:LAYOUT",
+    "parquet": "bench.data.layouts.parquet:LAYOUT",
+}
+# Test sets: the word before a path, as in ``v2:DIR``. Without one, the first that knows the images
+# as its own is taken, else ImageNet's labels without a claim about which images they are.
+SETS = {
+    "val": "bench.data.sets.val:SET",
+    "real": "bench.data.sets.real:SET",
+    "v2": "bench.data.sets.v2:SET",
+    "a": "bench.data.sets.a:SET",
+    "r": "bench.data.sets.r:SET",
+    "sketch": "bench.data.sets.sketch:SET",
+    "c": "bench.data.sets.c:SET",
+}
+_UNCLAIMED = "bench.data.sets.imagenet:SET"
+_OWN = "bench.data.sets.own:SET"
+LABELS = ("imagenet", "folder")
 
 
 @dataclass(frozen=True)
 class Dataset:
     """Labelled images in a fixed order.
 
-    ``images`` are ids: file names relative to ``root``, with forward slashes. ``labels`` index the
-    ``classes`` outputs of a network. ``sizes`` are bytes, which the digest holds beside names and
-    labels, so that it costs no read of the images.
+    ``images`` are ids, unique, with forward slashes; each layout says what they are made of.
+    ``labels`` index the ``classes`` outputs of a network. ``sizes`` are bytes, which the digest
+    holds beside names and labels, so that it costs no read of the images. ``reader`` returns the
+    encoded image of an id; without one an id is a file name below ``root``.
+
+    ``mask`` names the classes among which a prediction is made, where these are not all.
+    ``right_labels`` has all right labels of each image, where there may be several; ``labels`` then
+    has the first.
     """
 
     name: str
@@ -31,43 +64,186 @@ class Dataset:
     sizes: tuple[int, ...]
     classes: int
     note: str | None = None
+    reader: Reader | None = field(default=None, compare=False)
+    mask: tuple[int, ...] | None = None
+    right_labels: tuple[tuple[int, ...], ...] | None = None
 
     def __len__(self) -> int:
         return len(self.images)
 
     def read(self, index: int) -> bytes:
-        """Return the encoded image."""
-        return (self.root / self.images[index]).read_bytes()
+        """Return the encoded image; may be called by many threads at once."""
+        image = self.images[index]
+        return (self.root / image).read_bytes() if self.reader is None else self.reader(image)
 
     @property
     def digest(self) -> str:
-        """Return a sha256 over names, labels and byte sizes, in order."""
-        rows = zip(self.images, self.labels, self.sizes, strict=True)
+        """Return a sha256 over the kind, and names, labels and byte sizes in order."""
+        labels = self.right_labels or self.labels
+        rows = zip(self.images, labels, self.sizes, strict=True)
         text = "\n".join(f"{image}\t{label}\t{size}" for image, label, size in rows)
-        return hashlib.sha256(f"{self.classes}\n{text}".encode()).hexdigest()
+        head = f"{self.kind}\t{self.classes}\t{self.mask}"
+        return hashlib.sha256(f"{head}\n{text}".encode()).hexdigest()
 
     def limited(self, count: int) -> "Dataset":
         """Return ``count`` images spread evenly over the order, so over the classes."""
         if count >= len(self):
             return self
         chosen = [i * len(self) // count for i in range(count)]
+        return self.chosen(chosen, f"{count} of {len(self)} images")
+
+    def chosen(self, indices: list[int], note: str) -> "Dataset":
+        """Return the images of some indices, in that order; ``note`` is added to the note."""
+        right = self.right_labels
         return replace(
             self,
-            images=tuple(self.images[i] for i in chosen),
-            labels=tuple(self.labels[i] for i in chosen),
-            sizes=tuple(self.sizes[i] for i in chosen),
-            note=f"{count} of {len(self)} images",
+            images=tuple(self.images[i] for i in indices),
+            labels=tuple(self.labels[i] for i in indices),
+            sizes=tuple(self.sizes[i] for i in indices),
+            right_labels=None if right is None else tuple(right[i] for i in indices),
+            note="; ".join(filter(None, (self.note, note))),
         )
 
 
-def open_dataset(name_or_folder: str, *, labels: str, limit: int | None = None) -> Dataset:
-    """Open a dataset by its name, or a folder.
+@dataclass(frozen=True)
+class LabelSet:
+    """A test set: what it is called in the evidence, how it is known, and its labels.
+
+    ``images`` and ``per_class`` are what the whole set has, where that is fixed.
+    ``knows`` tells by names whether a listing is of this set.
+    """
+
+    kind: str
+    title: str
+    images: int | None
+    per_class: int | None
+    knows: Callable[[Listing], bool]
+    label: Callable[[Listing, str], Dataset]
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A dataset with what was recognised about it."""
+
+    dataset: Dataset
+    listing: Listing | None
+    label_set: LabelSet | None
+    recognised: bool
+
+    def describe(self) -> str:
+        """Return one line that says which set was taken, and why."""
+        if self.label_set is None or self.listing is None:
+            return f"{self.dataset.name}: {len(self.dataset):,} images"
+        why = ", recognised by its names" if self.recognised else ""
+        mask = self.dataset.mask
+        among = f"; predictions among its {len(mask)} classes" if mask else ""
+        return (
+            f"{self.dataset.name}: {self.label_set.title}{why}, "
+            f"{len(self.dataset):,} images ({self.listing.layout}){among}"
+        )
+
+
+def open_dataset(data: str, *, labels: str, limit: int | None = None) -> Dataset:
+    """Open ``[SET:]PATH``, or a dataset by its name.
+
+    Args:
+        data: a folder, a file or a pattern of files, in any of the ``LAYOUTS``, after the name of
+            one of the ``SETS`` where its names do not say which set it is.
+        labels: ``imagenet``; ``folder``, which numbers the classes alphabetically; or a labels
+            file for images that lie flat.
+        limit: so many images, spread over the order.
 
     Raises:
-        DataError: it is not there, holds no images, or its labels are unknown.
+        DataError: it is not there, holds no images, or its layout or its labels are unknown.
+        UnknownNameError: no such set.
     """
-    opener = DATASETS.get(name_or_folder, FOLDER)
-    module, _, function = opener.partition(":")
-    call = cast(Callable[..., Dataset], getattr(import_module(module), function))
-    dataset = call(name_or_folder, labels=labels)
+    dataset = open_told(data, labels=labels).dataset
     return dataset if limit is None else dataset.limited(limit)
+
+
+def open_told(data: str, *, labels: str) -> Opened:
+    """Open a dataset, and tell what it was recognised as; as ``open_dataset``."""
+    if data in NAMED:
+        opener = cast(Callable[..., Dataset], _resolve(NAMED[data]))
+        return Opened(opener(data, labels=labels), None, None, recognised=False)
+    asked, path = split(data)
+    listing = list_images(path, check_labels(labels))
+    known = [name for name, where in SETS.items() if asked is None and _set(where).knows(listing)]
+    if labels == "folder":
+        if asked is not None:
+            raise DataError(f"{data}: {asked}: has ImageNet's labels; leave out --labels folder")
+        where, known = _OWN, []
+    else:
+        where = SETS[asked] if asked else SETS[known[0]] if known else _UNCLAIMED
+    label_set = _set(where)
+    dataset = label_set.label(listing, path)
+    if not dataset.images:
+        raise DataError(f"{path}: no images in it; expected {_layout(listing.layout).looks_like}")
+    return Opened(dataset, listing, label_set, recognised=bool(known))
+
+
+def each_of(data: str) -> list[str]:
+    """Return the datasets that ``--data`` stands for: ImageNet-C's conditions, or itself."""
+    from bench.data.sets.c import conditions
+
+    asked, path = (None, data) if data in NAMED else split(data)
+    found = conditions(path) if asked in (None, "c") else []
+    return [f"c:{folder}" for folder in found] or [data]
+
+
+def split(data: str) -> tuple[str | None, str]:
+    """Return the set's name, if one is given, and the path.
+
+    Raises:
+        UnknownNameError: the word before the colon is no set, and the whole is no path.
+    """
+    word, colon, path = data.partition(":")
+    if not colon or Path(data).expanduser().exists():
+        return None, data
+    if word not in SETS:
+        raise UnknownNameError("set", word, SETS, f"--data {data}")
+    return word, path
+
+
+def list_images(path: str, labels_file: Path | None = None) -> Listing:
+    """List the images at a path, by the one layout that fits what lies there.
+
+    Raises:
+        DataError: no layout fits, or several do.
+    """
+    found = look_at(path)
+    fitting = [name for name in LAYOUTS if _layout(name).fits(found)]
+    if len(fitting) == 1:
+        return _layout(fitting[0]).list(found, labels_file)
+    known = [_layout(name).looks_like for name in fitting or LAYOUTS]
+    what = "several layouts fit" if fitting else "no layout that is known"
+    raise DataError(
+        f"{path}: {what}: found {found.describe()}; expected one of: {'; '.join(known)}"
+    )
+
+
+def check_labels(labels: str) -> Path | None:
+    """Return the labels file that ``--labels`` names, or None for one of its words.
+
+    Raises:
+        UnknownNameError: it is neither.
+    """
+    if labels in LABELS:
+        return None
+    path = Path(labels).expanduser()
+    if not path.is_file():
+        raise UnknownNameError("labels", labels, LABELS, "--labels (no such file either)")
+    return path
+
+
+def _layout(name: str) -> Layout:
+    return cast(Layout, _resolve(LAYOUTS[name]))
+
+
+def _set(where: str) -> LabelSet:
+    return cast(LabelSet, _resolve(where))
+
+
+def _resolve(where: str) -> Any:
+    module, _, name = where.partition(":")
+    return getattr(import_module(module), name)

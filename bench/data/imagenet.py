@@ -7,22 +7,26 @@ from pathlib import Path
 from zoo.errors import DataError
 
 
-def _info(file: str) -> list[str]:
-    """Read one of timm's data files, without importing timm (which would import torch)."""
+def info(file: str) -> str:
+    """Return the text of one of timm's data files, without importing timm (and torch with it).
+
+    Raises:
+        DataError: timm is not installed.
+    """
     spec = find_spec("timm")
     if spec is None or spec.origin is None:
         raise DataError("timm is not installed, and ImageNet's class list lies in it")
-    return (Path(spec.origin).parent / "data" / "_info" / file).read_text("utf-8").splitlines()
+    return (Path(spec.origin).parent / "data" / "_info" / file).read_text("utf-8")
 
 
 @cache
 def wnids() -> tuple[str, ...]:
     """Return the 1000 WordNet ids; the position is the label."""
-    return tuple(_info("imagenet_synsets.txt"))
+    return tuple(info("imagenet_synsets.txt").splitlines())
 
 
 @cache
 def class_names() -> tuple[str, ...]:
     """Return the 1000 class names; the position is the label."""
-    lemmas = dict(line.split("\t", 1) for line in _info("imagenet_synset_to_lemma.txt"))
+    lemmas = dict(line.split("\t", 1) for line in info("imagenet_synset_to_lemma.txt").splitlines())
     return tuple(lemmas[wnid] for wnid in wnids())

@@ -50,6 +50,8 @@ def read_out(
 ) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.float32]]:
     """Return (n, k) top classes, the first's probability and the label's, of good images.
 
+    Where the dataset has a mask, all of these are among its classes only.
+
     Args:
         logits: (places, classes).
         places: how many the batch had; those that hold no image are dropped.
@@ -69,15 +71,16 @@ def read_out(
             f"NaN or infinity in the logits of {dataset.images[index]} "
             f"({int((~finite).sum())} of {len(finite)} images of its batch)"
         )
-    where = np.asarray(indices)[good]
-    labels = torch.tensor(
-        [dataset.labels[i] for i in where], dtype=torch.int64, device=logits.device
-    )
+    # The classes among which a prediction is made, as the network numbers them.
+    classes = np.asarray(dataset.mask or range(dataset.classes))
+    if dataset.mask is not None:
+        logits = logits[:, torch.from_numpy(classes).to(logits.device)]
+    labels = np.searchsorted(classes, [dataset.labels[i] for i in np.asarray(indices)[good]])
     probabilities = logits.softmax(dim=1)
     top = logits.topk(min(TOP_K, logits.shape[1]), dim=1).indices
     prob = probabilities.gather(1, top[:, :1])[:, 0]
-    label_prob = probabilities.gather(1, labels[:, None])[:, 0]
-    return top.int().cpu().numpy(), prob.cpu().numpy(), label_prob.cpu().numpy()
+    label_prob = probabilities.gather(1, torch.from_numpy(labels).to(logits.device)[:, None])[:, 0]
+    return classes[top.cpu().numpy()].astype(np.int32), prob.cpu().numpy(), label_prob.cpu().numpy()
 
 
 def _check_outputs(logits: torch.Tensor, places: int, dataset: Dataset) -> None:
@@ -93,7 +96,7 @@ def evidence(
     dataset: Dataset, predictions: Predictions, end_to_end: EndToEnd, forward_batch: int
 ) -> Accuracy:
     """Return the counts that an accuracy is made of."""
-    right = predictions.top == np.asarray(dataset.labels)[:, None]
+    right = _right(dataset, predictions.top)
     whole_top5 = right.shape[1] == TOP_K
     return Accuracy(
         dataset=dataset.name if dataset.note is None else f"{dataset.name} ({dataset.note})",
@@ -112,19 +115,30 @@ def evidence(
     )
 
 
+def _right(dataset: Dataset, top: NDArray[np.int32]) -> NDArray[np.bool_]:
+    """Return (images, k): whether a class is a right label of its image."""
+    if dataset.right_labels is None:
+        return top == np.asarray(dataset.labels)[:, None]
+    pairs = zip(top, dataset.right_labels, strict=True)
+    return np.array([np.isin(classes, labels) for classes, labels in pairs])
+
+
 def parquet(entry: str, dataset: Dataset, predictions: Predictions) -> bytes:
     """Return the readable images' predictions as a Parquet file; the entry is in its metadata."""
     keep = np.flatnonzero(predictions.readable)
-    table = pa.table(
-        {
-            "image": pa.array([dataset.images[i] for i in keep], pa.string()),
-            "label": pa.array([dataset.labels[i] for i in keep], pa.int32()),
-            "pred": pa.array(predictions.top[keep, 0], pa.int32()),
-            "top5": pa.array(predictions.top[keep].tolist(), pa.list_(pa.int32())),
-            "prob": pa.array(predictions.prob[keep], pa.float32()),
-            "label_prob": pa.array(predictions.label_prob[keep], pa.float32()),
-        }
-    ).replace_schema_metadata({"entry": entry, "dataset_digest": dataset.digest})
+    columns = {
+        "image": pa.array([dataset.images[i] for i in keep], pa.string()),
+        "label": pa.array([dataset.labels[i] for i in keep], pa.int32()),
+        "pred": pa.array(predictions.top[keep, 0], pa.int32()),
+        "top5": pa.array(predictions.top[keep].tolist(), pa.list_(pa.int32())),
+        "prob": pa.array(predictions.prob[keep], pa.float32()),
+        "label_prob": pa.array(predictions.label_prob[keep], pa.float32()),
+    }
+    if dataset.right_labels is not None:
+        all_right = [dataset.right_labels[i] for i in keep]
+        columns["labels"] = pa.array(all_right, pa.list_(pa.int32()))
+    metadata = {"entry": entry, "dataset_digest": dataset.digest}
+    table = pa.table(columns).replace_schema_metadata(metadata)
     sink = io.BytesIO()
     pq.write_table(table, sink)
     return sink.getvalue()

@@ -16,7 +16,7 @@ V100 = "images/s: one V100, batch 128, fp32"
 VAL: dict[str, Any] = {
     "weights_sha256": "w",
     "dataset": "val",
-    "dataset_kind": "imagenet-folder",
+    "dataset_kind": "imagenet-val",
     "images_in_dataset": 50_000,
     "images": 50_000,
     "top1": 0.7613,

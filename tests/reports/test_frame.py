@@ -46,7 +46,7 @@ THROUGHPUT = Throughput(
 )
 ACCURACY = Accuracy(
     dataset="val",
-    dataset_kind="imagenet-folder",
+    dataset_kind="imagenet-val",
     images_in_dataset=20,
     images=20,
     correct_top1=18,

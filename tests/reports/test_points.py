@@ -26,7 +26,7 @@ from reports.table import render
 from zoo.errors import ClaimsError, ReportError, UnknownNameError
 from zoo.published import load_rows
 
-VAL = {"dataset": "val", "dataset_kind": "imagenet-folder", "dataset_digest": "v"}
+VAL = {"dataset": "val", "dataset_kind": "imagenet-val", "dataset_digest": "v"}
 SETTINGS = {
     "device": "cpu",
     "device_name": "c",

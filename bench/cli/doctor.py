@@ -1,0 +1,105 @@
+"""``zoobench doctor``: what is wrong with a dataset, and how to mend it."""
+
+import sys
+import textwrap
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bench.cli.options import Manifest
+
+if TYPE_CHECKING:
+    from bench.doctor import Finding
+
+_WIDTH = 80
+_TEXT_AT = 25
+_PLAIN_EVERY_S = 10.0
+
+
+def doctor(
+    data: Annotated[
+        str, typer.Argument(help="As --data of run.", metavar="[SET:]PATH", show_default=False)
+    ],
+    model: Annotated[
+        str,
+        typer.Option(
+            help="An entry with real weights, to check the labels' order by.", metavar="PATTERN"
+        ),
+    ] = "efficientnet_lite0",
+    manifest: Manifest = "sample",
+    labels: Annotated[
+        str, typer.Option(help="As --labels of run.", metavar="imagenet|folder|FILE")
+    ] = "imagenet",
+) -> None:
+    """Examine a dataset before any evaluation: every image is read and decoded once.
+
+    Layout, counts, label order, duplicates, unreadable files, colours, sizes, digest and cost.
+
+    Example: [bold]zoobench doctor imagenet/val[/bold]
+
+    Exit code 1 if something is wrong, 2 for a mistake in the command.
+    """
+    from bench.data.dataset import check_labels
+    from bench.doctor import examine
+    from zoo.manifest import load, select
+
+    check_labels(labels)
+    models = select(load(manifest).entries, [model])
+    wrong = 0
+    with _progress() as progress:
+        for finding in examine(data, labels=labels, models=models, progress=progress):
+            typer.echo(_as_text(finding))
+            wrong += finding.verdict == "WRONG"
+    typer.echo(f"{wrong} of these are wrong" if wrong else "nothing is wrong")
+    raise typer.Exit(1 if wrong else 0)
+
+
+def _as_text(finding: "Finding") -> str:
+    """Return the finding within 80 columns: verdict, subject, and what was found."""
+    head = f"{finding.verdict:<11} {finding.subject:<12} "
+    lines = _wrapped(head, finding.text)
+    if finding.mend:
+        lines += _wrapped(" " * (_TEXT_AT - 6) + "mend: ", finding.mend)
+    return "\n".join(lines)
+
+
+def _wrapped(head: str, text: str) -> list[str]:
+    return textwrap.wrap(
+        text,
+        _WIDTH,
+        initial_indent=head,
+        subsequent_indent=" " * _TEXT_AT,
+        break_on_hyphens=False,
+    )
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str, int, int], None]]:
+    """Yield what shows progress on standard error: a live line, or now and then a plain one."""
+    from rich.console import Console
+    from rich.progress import Progress, TaskID
+
+    console = Console(stderr=True, highlight=False)
+    told = time.monotonic()
+
+    def plain(what: str, done: int, total: int) -> None:
+        nonlocal told
+        if time.monotonic() - told >= _PLAIN_EVERY_S:
+            told = time.monotonic()
+            print(f"{done:,} of {total:,} {what}", file=sys.stderr, flush=True)
+
+    if not console.is_terminal:
+        yield plain
+        return
+    with Progress(console=console, transient=True) as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def live(what: str, done: int, total: int) -> None:
+            if what not in tasks:
+                tasks[what] = bars.add_task(what, total=total)
+            bars.update(tasks[what], completed=done)
+
+        yield live

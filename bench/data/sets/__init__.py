@@ -1,0 +1,1 @@
+"""Test sets, one file each: what their labels mean, and how they are known."""

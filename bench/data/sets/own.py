@@ -1,0 +1,35 @@
+"""A user's own classes: numbered in the alphabetical order of their names, as by ImageFolder."""
+
+from bench.data.dataset import Dataset, LabelSet
+from bench.data.listing import Listing
+from bench.data.sets.imagenet import name_of
+from zoo.errors import DataError
+
+
+def _label(listing: Listing, path: str) -> Dataset:
+    if listing.names:
+        stated = listing.classes if listing.layout == "parquet" else None
+        order = {name: label for label, name in enumerate(stated or sorted(listing.names))}
+        labels = tuple(t if isinstance(t, int) else order[t] for t in listing.targets)
+        classes = len(order)
+    else:
+        labels = tuple(t for t in listing.targets if isinstance(t, int))
+        classes = len(listing.classes or range(max(labels, default=-1) + 1))
+    if labels and not 0 <= min(labels) <= max(labels) < classes:
+        raise DataError(
+            f"{path}: labels run from {min(labels)} to {max(labels)}, of {classes} classes"
+        )
+    return Dataset(
+        name=name_of(listing, path),
+        kind="own",
+        root=listing.root,
+        images=listing.images,
+        labels=labels,
+        sizes=listing.sizes,
+        classes=classes,
+        note=listing.note,
+        reader=listing.reader,
+    )
+
+
+SET = LabelSet("own", "own classes in alphabetical order", None, None, lambda _: False, _label)

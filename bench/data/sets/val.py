@@ -1,0 +1,26 @@
+"""ImageNet-1k's validation set: 50,000 images, 50 a class."""
+
+from bench.data.dataset import Dataset, LabelSet
+from bench.data.labels import VAL_IMAGES, val_number
+from bench.data.listing import Listing
+from bench.data.sets import c
+from bench.data.sets.imagenet import imagenet_dataset
+
+KIND = "imagenet-val"
+
+
+def has_val_names(listing: Listing) -> bool:
+    """Return whether all images are named ``ILSVRC2012_val_NNNNNNNN``."""
+    return bool(listing.images) and all(val_number(i) is not None for i in listing.images)
+
+
+def _knows(listing: Listing) -> bool:
+    # ImageNet-C keeps the names of the images that it was made of.
+    return has_val_names(listing) and not c.SET.knows(listing)
+
+
+def _label(listing: Listing, path: str) -> Dataset:
+    return imagenet_dataset(listing, path, KIND)
+
+
+SET = LabelSet(KIND, "ImageNet-1k's validation set", VAL_IMAGES, 50, _knows, _label)

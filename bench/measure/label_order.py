@@ -1,0 +1,76 @@
+"""For ``doctor``, in a worker: what a trained network says of some images, and what pixels cost."""
+
+import time
+from collections.abc import Iterator, Sequence
+from multiprocessing.connection import Connection
+from typing import Any
+
+import numpy as np
+
+from bench import conditions
+from bench.data.dataset import Dataset, open_dataset
+from bench.data.preprocess import UNREADABLE, crop, decode
+from bench.measure.execution import Execution
+from bench.measure.scoring import read_out
+from bench.plan import Settings
+from zoo import build
+from zoo.entry import Entry, Preprocess
+from zoo.errors import ZoobenchError, with_type
+
+_BATCH = 16
+_TIMED_IMAGES = 48
+
+
+def run(entry: Entry, data: str, labels: str, places: Sequence[int], pipe: Connection) -> None:
+    """Send the pixels' cost, then (place, class, probability) of every image, then None.
+
+    Args:
+        entry: whose preprocessing and weights are taken.
+        data: as for ``open_dataset``.
+        labels: as for ``open_dataset``.
+        places: of readable images.
+        pipe: takes ``{"cost": …}``, ``{"predicted": …}`` and ``{"not_checked": reason}``.
+    """
+    try:
+        dataset = open_dataset(data, labels=labels)
+        preprocess = build.preprocess(entry)
+        pipe.send({"cost": _cost(dataset, preprocess, places[:_TIMED_IMAGES])})
+        for pairs in _predictions(entry, dataset, preprocess, places):
+            pipe.send({"predicted": pairs})
+    except ZoobenchError as error:
+        pipe.send({"not_checked": str(error)})
+    except Exception as error:  # whatever a model does, the rest of the examination stands
+        pipe.send({"not_checked": with_type(error)})
+    pipe.send(None)
+
+
+def _cost(dataset: Dataset, preprocess: Preprocess, places: Sequence[int]) -> dict[str, Any]:
+    """Return milliseconds an image of one core, by decoder, and the bytes of a crop."""
+    start = time.perf_counter()
+    pixels = [crop(decode(dataset.read(place), preprocess), preprocess) for place in places]
+    seconds = time.perf_counter() - start
+    return {
+        "ms": {"pillow": 1000 * seconds / len(places)},
+        "bytes_an_image": pixels[0].nbytes,
+        "preprocess": preprocess.describe(),
+    }
+
+
+def _predictions(
+    entry: Entry, dataset: Dataset, preprocess: Preprocess, places: Sequence[int]
+) -> Iterator[list[tuple[int, int, float]]]:
+    network = build.trained_network(entry, build.find_weights(entry))
+    execution = Execution(network, Settings(), conditions.resolve_device("auto"))
+    for start in range(0, len(places), _BATCH):
+        indices, pixels = [], []
+        for place in places[start : start + _BATCH]:
+            try:
+                pixels.append(crop(decode(dataset.read(place), preprocess), preprocess))
+                indices.append(place)
+            except UNREADABLE:
+                continue
+        if not indices:
+            continue
+        logits = execution.forward(execution.place(np.stack(pixels), preprocess))
+        top, prob, _ = read_out(logits, len(indices), indices, np.arange(len(indices)), dataset)
+        yield list(zip(indices, top[:, 0].tolist(), prob.tolist(), strict=True))

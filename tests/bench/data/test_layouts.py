@@ -1,0 +1,338 @@
+"""The same photographs come out of every layout, or the layout is refused in one clear line."""
+
+import io
+import shutil
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from bench.data.dataset import Dataset, open_dataset
+from bench.data.imagenet import wnids
+from bench.data.labels import labels_by_number, val_number
+from bench.data.sets.real import real_labels
+from bench.measure import Row, accuracy
+from bench.plan import Job, Settings
+from tests.bench.data import miniatures
+from tests.bench.data.miniatures import LAYOUTS, Photographs
+from zoo.entry import Entry
+from zoo.errors import DataError, MissingExtraError
+
+
+@pytest.fixture(scope="session")
+def pictures(sample_set: Dataset) -> Photographs:
+    return miniatures.photographs_of(sample_set)
+
+
+def _opened(path: object) -> Dataset:
+    return open_dataset(str(path), labels="imagenet")
+
+
+def _pairs(dataset: Dataset) -> set[tuple[bytes, int]]:
+    return {(dataset.read(i), label) for i, label in enumerate(dataset.labels)}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_every_layout_gives_the_same_bytes_and_labels(
+    tmp_path: Path, pictures: Photographs, layout: str
+) -> None:
+    dataset = _opened(LAYOUTS[layout](tmp_path / "set", pictures))
+    assert len(dataset) == len(set(dataset.images)) == 20
+    assert _pairs(dataset) == set(pictures)
+    assert dataset.classes == 1000
+    limited = dataset.limited(3)
+    assert [limited.read(i) for i in range(3)] == [dataset.read(i) for i in (0, 6, 13)]
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_threads_may_read_at_once(tmp_path: Path, pictures: Photographs, layout: str) -> None:
+    dataset = _opened(LAYOUTS[layout](tmp_path / "set", pictures))
+    expected = [dataset.read(i) for i in range(20)]
+    barrier = threading.Barrier(4)
+
+    def read_all(first: int) -> list[bytes]:
+        barrier.wait()
+        order = [(first + 7 * i) % 20 for i in range(20)]
+        found = {i: dataset.read(i) for i in order}
+        return [found[i] for i in range(20)]
+
+    with ThreadPoolExecutor(4) as pool:
+        assert all(found == expected for found in pool.map(read_all, range(4)))
+
+
+def test_predictions_do_not_depend_on_the_layout(
+    tmp_path: Path, pictures: Photographs, lite0: Entry
+) -> None:
+    def predictions(path: Path) -> dict[bytes, tuple[object, ...]]:
+        job = Job(
+            entry=lite0,
+            figures=("top1",),
+            settings=Settings(batch_size=1),
+            store="unused",
+            data=str(path),
+            labels="imagenet",
+            limit=None,
+            retry_failed=False,
+        )
+        row = Row(job, "cpu", "a processor", lambda done, total, unit: None)
+        result = accuracy.run(row)
+        assert result.predictions is not None
+        table = pq.read_table(io.BytesIO(result.predictions)).to_pydict()
+        assert table["image"] == list(row.dataset.images)
+        columns = zip(*(table[name] for name in ("label", "pred", "prob")), strict=True)
+        return {row.dataset.read(i): values for i, values in enumerate(columns)}
+
+    few = pictures[:6]
+    reference = predictions(LAYOUTS["class_folders"](tmp_path / "folders", few))
+    assert sum(label == pred for label, pred, _ in reference.values()) == 6
+    for layout in ("webdataset", "parquet"):
+        assert predictions(LAYOUTS[layout](tmp_path / layout, few)) == reference
+
+
+def test_a_tar_of_class_folders_is_the_same_dataset_as_the_folders(
+    tmp_path: Path, pictures: Photographs
+) -> None:
+    folders = _opened(miniatures.class_folders(tmp_path / "val", pictures))
+    root = _opened(miniatures.torchvision_root(tmp_path / "root", pictures))
+    archive = _opened(miniatures.tar_of_class_folders(tmp_path, pictures))
+    assert folders.digest == archive.digest == root.digest
+    assert folders.digest == _opened(f"val:{tmp_path / 'val.tar'}").digest
+
+
+def test_ids_say_where_an_image_lies(tmp_path: Path, pictures: Photographs) -> None:
+    first = miniatures.val_names(pictures)[0]
+    shards = _opened(miniatures.webdataset(tmp_path / "shards", pictures))
+    assert shards.images[8] == "imagenet-val-000001.tar/00000008.jpg"
+    rows = _opened(miniatures.parquet(tmp_path / "rows", pictures))
+    assert rows.images[0] == first.replace(".", f"_{wnids()[pictures[0][1]]}.")
+    bare = _opened(miniatures.parquet(tmp_path / "bare", pictures, paths=False))
+    assert bare.images[11] == "validation-00001-of-00002.parquet/1"
+    assert _opened(miniatures.flat_tar(tmp_path, pictures)).images[0].startswith("ILSVRC2012_val")
+
+
+def test_patterns_name_shards(tmp_path: Path, pictures: Photographs) -> None:
+    root = miniatures.webdataset(tmp_path / "shards", pictures)
+    assert len(_opened(root / "imagenet-val-{000000..000001}.tar")) == 16
+    assert len(_opened(root / "*.tar")) == 20
+    with pytest.raises(DataError, match=r"no file .*imagenet-val-000003\.tar"):
+        _opened(root / "imagenet-val-{000000..000003}.tar")
+    miniatures.parquet(tmp_path / "hf", pictures)
+    assert len(_opened(tmp_path / "hf" / "data" / "validation-*.parquet")) == 20
+
+
+def test_the_list_of_names_has_imagenets_order() -> None:
+    """ReaL's labels come from elsewhere, and agree with the old ones on most images."""
+    listed, real = labels_by_number(), real_labels()
+    agree = [listed[i + 1] in labels for i, labels in enumerate(real) if labels]
+    assert len(listed) == 50_000
+    assert sum(agree) / len(agree) > 0.85
+
+
+def test_a_missing_package_is_named(
+    tmp_path: Path, pictures: Photographs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    labels_by_number.cache_clear()
+    miniature = miniatures.flat(tmp_path / "val", pictures)
+    labels_by_number.cache_clear()
+    monkeypatch.setattr("bench.data.labels.find_spec", lambda name: None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'zoobench\[labels\]'"):
+        _opened(miniature)
+
+
+def test_the_devkits_order_is_never_guessed(tmp_path: Path, pictures: Photographs) -> None:
+    root = miniatures.flat(tmp_path / "val", pictures)
+    miniatures.devkit(root, meta=False)
+    with pytest.raises(DataError, match=r"an order of its own, which only its meta\.mat tells"):
+        _opened(root)
+    (root / "meta.mat").write_bytes(b"no such file")
+    with pytest.raises(DataError, match=r"is not the devkit's meta\.mat"):
+        _opened(root)
+
+
+def test_a_labels_file_may_lie_elsewhere(tmp_path: Path, pictures: Photographs) -> None:
+    root = miniatures.flat(tmp_path / "val", pictures)
+    (tmp_path / "devkit").mkdir()
+    miniatures.devkit(tmp_path / "devkit")
+    truth = tmp_path / "devkit" / "ILSVRC2012_validation_ground_truth.txt"
+    assert _pairs(open_dataset(str(root), labels=str(truth))) == set(pictures)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda text: text.replace("photo3.jpg,", "photo33.jpg,"), r"no label of photo3\.jpg"),
+        (lambda text: text + "\nphoto99.jpg,1", r"names photo99\.jpg, not there"),
+        (lambda text: text + "\nphoto3.jpg,1", r"line 22: photo3\.jpg a second time"),
+        (lambda text: text + "\nphoto3.jpg", r"line 22: too few columns"),
+        (lambda text: text.replace("photo3.jpg,", "photo3.jpg,9"), r"label 9\d+; .* 0 to 999"),
+        (lambda text: text.replace("photo3.jpg,", "photo3.jpg,-"), r"label -\d+; .* 0 to 999"),
+        (lambda text: text.replace("photo3.jpg,", "photo3.jpg,x"), r"line 5: 'x\d+' is no class"),
+        (lambda text: text.replace("file,label", "a,b"), r"expected file,label"),
+        (lambda text: "", r"expected file,label"),
+    ],
+)
+def test_a_wrong_labels_file_is_refused(
+    tmp_path: Path, pictures: Photographs, change: object, message: str
+) -> None:
+    root = miniatures.flat_with_csv(tmp_path / "set", pictures)
+    path = root / "labels.csv"
+    assert callable(change)
+    path.write_text(change(path.read_text()))
+    with pytest.raises(DataError, match=message):
+        _opened(root)
+
+
+def test_two_labels_files_are_ambiguous(tmp_path: Path, pictures: Photographs) -> None:
+    root = miniatures.flat_with_csv(tmp_path / "set", pictures)
+    shutil.copy(root / "labels.csv", root / "other.csv")
+    with pytest.raises(DataError, match=r"several files .* --labels FILE"):
+        _opened(root)
+    assert len(open_dataset(str(root), labels=str(root / "other.csv"))) == 20
+
+
+@pytest.mark.parametrize("share", [0.3, 0.97])
+def test_a_tar_cut_short_is_refused(tmp_path: Path, pictures: Photographs, share: float) -> None:
+    path = miniatures.tar_of_class_folders(tmp_path, pictures)
+    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
+    with pytest.raises(DataError, match=r"val\.tar: cut short after \d+ files"):
+        _opened(path)
+
+
+def test_a_tar_cut_between_two_files_is_refused(tmp_path: Path, pictures: Photographs) -> None:
+    path = miniatures.flat_tar(tmp_path, pictures)
+    whole = path.read_bytes()
+    size = len(pictures[0][0])
+    path.write_bytes(whole[: 512 + -(-size // 512) * 512])
+    with pytest.raises(DataError, match=r"cut short after 1 files: no end of the archive"):
+        _opened(path)
+
+
+def test_a_compressed_tar_is_refused(tmp_path: Path, pictures: Photographs) -> None:
+    import gzip
+
+    path = miniatures.flat_tar(tmp_path, pictures)
+    path.write_bytes(gzip.compress(path.read_bytes(), 1))
+    with pytest.raises(DataError, match=r"a compressed one must be unpacked first"):
+        _opened(path)
+
+
+def test_wrong_shards_are_refused(tmp_path: Path, pictures: Photographs) -> None:
+    root = miniatures.webdataset(tmp_path / "shards", pictures)
+    (root / "imagenet-val-000001.tar").unlink()
+    with pytest.raises(DataError, match=r"shards are missing: 1 \(1 in all\)"):
+        _opened(root)
+    miniatures.pack(root / "imagenet-val-000001.tar", {"a.cls": b"1", "b.jpg": b"2", "b.cls": b"3"})
+    with pytest.raises(DataError, match=r"000001\.tar: sample a has no image"):
+        _opened(root)
+    miniatures.pack(root / "imagenet-val-000001.tar", {"a.jpg": b"1", "b.jpg": b"2", "b.cls": b"3"})
+    with pytest.raises(DataError, match=r"000001\.tar: sample a has no class"):
+        _opened(root)
+    (root / "imagenet-val-000001.tar").rename(root / "train-000001.tar")
+    with pytest.raises(DataError, match=r"files of several sets: .* name one, like"):
+        _opened(root)
+
+
+def _write(path: Path, columns: dict[str, object]) -> Path:
+    path.mkdir(parents=True)
+    pq.write_table(pa.table(columns), path / "a.parquet")
+    return path
+
+
+def test_wrong_parquet_files_are_refused(tmp_path: Path, pictures: Photographs) -> None:
+    with pytest.raises(DataError, match=r"has no column 'label'; its columns are image, class"):
+        _opened(_write(tmp_path / "a", {"image": [b"x"], "class": [1]}))
+    with pytest.raises(DataError, match=r"'image' is string; expected struct<bytes, path>"):
+        _opened(_write(tmp_path / "b", {"image": ["x"], "label": [1]}))
+    with pytest.raises(DataError, match=r"'label' is string, no integer"):
+        _opened(_write(tmp_path / "c", {"image": [b"x"], "label": ["1"]}))
+    with pytest.raises(DataError, match=r"label 1000; .* 0 to 999"):
+        _opened(_write(tmp_path / "d", {"image": [b"x"], "label": [1000]}))
+    root = miniatures.parquet(tmp_path / "e", pictures)
+    (root / "data" / "validation-00001-of-00002.parquet").unlink()
+    with pytest.raises(DataError, match=r"shards are missing: 1"):
+        _opened(root)
+    file = root / "data" / "validation-00000-of-00002.parquet"
+    file.write_bytes(file.read_bytes()[:-100])
+    with pytest.raises(DataError, match=r"no whole parquet file"):
+        _opened(file)
+
+
+def test_parquets_names_of_labels_are_checked(tmp_path: Path, pictures: Photographs) -> None:
+    from bench.data.imagenet import class_names
+
+    turned = [*class_names()[1:], class_names()[0]]
+    with pytest.raises(DataError, match=r"not in ImageNet's order: label 0 is 'goldfish"):
+        _opened(miniatures.parquet(tmp_path / "a", pictures, names=turned))
+    by_wnid = [*wnids()[1:], wnids()[0]]
+    shifted = _opened(miniatures.parquet(tmp_path / "b", pictures, names=by_wnid))
+    assert shifted.labels == tuple((label + 1) % 1000 for _, label in pictures)
+
+
+def test_parquet_keeps_few_row_groups(
+    tmp_path: Path, pictures: Photographs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Memory is bounded, and reading in order decodes each row group once."""
+    monkeypatch.setattr("bench.data.layouts.parquet._KEPT_BYTES", 1)
+    dataset = _opened(miniatures.parquet(tmp_path / "set", pictures))
+    reader = dataset.reader
+    reads = []
+    real = pq.ParquetFile.read_row_group
+    monkeypatch.setattr(
+        pq.ParquetFile,
+        "read_row_group",
+        lambda self, i, **more: reads.append(i) or real(self, i, **more),
+    )
+    for i in range(20):
+        dataset.read(i)
+        assert len(reader._kept) == 1
+    assert len(reads) == 8
+
+
+def test_torchvisions_root_is_checked(tmp_path: Path, pictures: Photographs) -> None:
+    root = miniatures.torchvision_root(tmp_path / "root", pictures)
+    image = next((root / "val").glob("*/*.JPEG"))
+    other = root / "val" / "n01440764"
+    other.mkdir(exist_ok=True)
+    image.rename(other / image.name)
+    with pytest.raises(DataError, match=rf"{image.name} belongs to {image.parent.name}"):
+        _opened(root)
+    (root / "meta.bin").write_bytes(b"else")
+    with pytest.raises(DataError, match=r"is not the meta\.bin that torchvision writes"):
+        _opened(root)
+    shutil.rmtree(root / "val")
+    with pytest.raises(DataError, match=r"meta\.bin without val"):
+        _opened(root)
+
+
+def test_a_meta_bin_runs_no_code(tmp_path: Path, pictures: Photographs) -> None:
+    import torch
+
+    root = miniatures.torchvision_root(tmp_path / "root", pictures)
+    torch.save((Path("harmless"), []), root / "meta.bin")
+    with pytest.raises(DataError, match=r"is not the meta\.bin"):
+        _opened(root)
+
+
+def test_an_unknown_or_mixed_layout_is_told(tmp_path: Path, pictures: Photographs) -> None:
+    root = miniatures.class_folders(tmp_path / "val", pictures)
+    (root / "loose.jpg").write_bytes(pictures[0][0])
+    with pytest.raises(DataError, match=r"found \d+ folders \(.*\), 1 loose image \(loose\.jpg\)"):
+        _opened(root)
+    (tmp_path / "notes.txt").write_text("hello")
+    with pytest.raises(DataError, match=r"no layout that is known: found .*notes\.txt.*parquet"):
+        _opened(tmp_path / "notes.txt")
+
+
+def test_other_names_that_lie_flat_need_labels(tmp_path: Path, pictures: Photographs) -> None:
+    root = miniatures.flat_with_csv(tmp_path / "set", pictures)
+    (root / "labels.csv").unlink()
+    with pytest.raises(DataError, match=r"photo0\.jpg.* is no name of the validation set"):
+        _opened(root)
+
+
+def test_numbers_of_the_validation_set_are_read_from_names() -> None:
+    names = ["ILSVRC2012_val_00000007.JPEG", "a/ILSVRC2012_val_00000007_n01440764.JPEG", "7.jpg"]
+    assert [val_number(name) for name in names] == [7, 7, None]
