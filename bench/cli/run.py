@@ -80,7 +80,7 @@ def run(
 
     Exit code 1 if a row failed or an image could not be read, 2 for a mistake in the command.
     """
-    from bench.cli.choices import batches, choice, size_bytes
+    from bench.cli.choices import batches, size_bytes
     from bench.cli.choices import figures as parse_figures
     from bench.cli.progress import progress_display
     from bench.cli.selection import select_entries
