@@ -14,6 +14,7 @@ from typing import Any, Literal, get_args
 import pandas as pd
 
 from bench.records import REFERENCE_DECODER, SETTINGS
+from reports.flips import decoded
 from reports.frame import IMAGENET_VAL_IMAGES, IMAGENET_VAL_KIND
 from reports.readings import COUNTERS_DIFFER_BY, Count, explanations, why_an_erratum
 from zoo.errors import ClaimsError
@@ -247,9 +248,7 @@ def _accuracy(table: _Table, row: Row, claim: Claim) -> Finding:
         line for line in valid if pd.isna(line["decoder"]) or line["decoder"] == REFERENCE_DECODER
     ]
     if not reference:
-        raise _AbsentError(
-            f"decoded by {valid[0]['decoder']}, published figures by {REFERENCE_DECODER}"
-        )
+        raise _AbsentError(decoded(valid[0]))
     line = max(reference, key=lambda line: int(line["images"]))
     top1, low, high = (float(line[name]) * 100 for name in ("top1", "top1_low", "top1_high"))
     agrees = low - claim.tolerance <= claim.value <= high + claim.tolerance

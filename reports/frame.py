@@ -4,7 +4,7 @@ Every figure is computed here from evidence, and nothing is rounded.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pandas as pd
@@ -12,6 +12,7 @@ import pandas as pd
 from bench.records import Accuracy, Complexity, EndToEnd, Measure, Record, RowKey, Throughput
 from bench.stats import summarize, wilson
 from bench.store import Store
+from reports.flips import Flips, flips
 
 # Two counters agree if they differ by less; design of the figure: docs/figures.md.
 COUNTERS_AGREE_WITHIN = 0.02
@@ -59,6 +60,9 @@ DTYPES: dict[str, str] = {
     "top5_high": "Float64",
     "content_sha256": "string",
     "forward_batch": "Int64",
+    # predictions that another decoder than the reference changed, among so many images
+    "flips": "Int64",
+    "flips_among": "Int64",
     # speed
     "images_per_s": "Float64",
     "images_per_s_wall": "Float64",
@@ -90,15 +94,21 @@ DTYPES: dict[str, str] = {
 
 def frame_of(store: Store) -> pd.DataFrame:
     """Return all rows of a store, in the order in which their entries were first measured."""
-    return to_frame(record for _, record in store.records())
+    found = list(store.records())
+    return to_frame((record for _, record in found), flips(store, found))
 
 
-def to_frame(records: Iterable[Record]) -> pd.DataFrame:
-    """Join records into rows: a record belongs to each row whose key agrees with its own."""
+def to_frame(
+    records: Iterable[Record], flips: Mapping[RowKey, Flips] | None = None
+) -> pd.DataFrame:
+    """Join records into rows: a record belongs to each row whose key agrees with its own.
+
+    ``flips`` are those of rows by another decoder than the reference.
+    """
     by_entry: dict[str, list[Record]] = defaultdict(list)
     for record in records:
         by_entry[record.key.entry].append(record)
-    rows = [_row(key, own) for own in by_entry.values() for key in _row_keys(own)]
+    rows = [_row(key, own, flips or {}) for own in by_entry.values() for key in _row_keys(own)]
     frame = pd.DataFrame(rows, columns=list(DTYPES))
     return frame.astype(DTYPES)
 
@@ -117,7 +127,7 @@ def _says_all_of(other: RowKey, key: RowKey) -> bool:
     return all(value is None or value == theirs[name] for name, value in key.model_dump().items())
 
 
-def _row(key: RowKey, records: list[Record]) -> dict[str, Any]:
+def _row(key: RowKey, records: list[Record], flips: Mapping[RowKey, Flips]) -> dict[str, Any]:
     chosen: dict[Measure, Record] = {}
     for record in records:
         if _says_all_of(key, record.key):
@@ -135,6 +145,7 @@ def _row(key: RowKey, records: list[Record]) -> dict[str, Any]:
             row |= _complexity(record.evidence)
         elif isinstance(record.evidence, Accuracy):
             row |= _accuracy(record.evidence)
+            row["flips"], row["flips_among"] = flips.get(record.key, (None, None))
             reasons += [f"unreadable: {b.image}: {b.reason}" for b in record.evidence.bad_images]
         else:
             row |= _throughput(record.evidence)

@@ -8,6 +8,7 @@ import pandas as pd
 
 from bench.records import REFERENCE_DECODER, SETTINGS
 from reports.baseline import counts_csv
+from reports.flips import decoded
 from reports.render import render as render_as
 from reports.render.sheet import (
     ABSENT,
@@ -163,6 +164,8 @@ def _notes(lines: list[pd.Series]) -> list[str]:
         f"{ABSENT} e2e/s: {why}: {', '.join(names)}" for why, names in _untimed(lines).items()
     ]
     for row in lines:
+        if not pd.isna(row["decoder"]) and row["decoder"] != REFERENCE_DECODER:
+            notes.append(f"{row['entry']}: {decoded(row)}")
         if row["status"] == "partial":
             bad = row["images_in_dataset"] - row["images"]
             notes.append(f"* {row['entry']}: partial, {bad} of {row['images_in_dataset']} unread")

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from bench.measure.transfer import CopyStream, Upload
 from bench.plan import Settings, resolve_memory_format
 from zoo.entry import Preprocess
 from zoo.errors import MeasureError, first_line, with_type
@@ -58,15 +59,23 @@ class Execution:
         network = network.to(device=self.device, dtype=self.dtype)
         network = network.to(memory_format=self.memory_format)
         self.network: Any = torch.compile(network) if self.compiled else network
+        self._copies = CopyStream(self.device) if self.device.type == "cuda" else None
 
     def place(self, pixels: NDArray[np.uint8], preprocess: Preprocess) -> Tensor:
         """Copy pixels (N, H, W, C) to the device and normalise there. Returns (N, C, H, W)."""
+        return self.normalise(self.upload(pixels), preprocess)
+
+    def upload(self, pixels: NDArray[np.uint8]) -> Upload:
+        """Begin to copy pixels (N, H, W, C) to the device, beside what it computes."""
         host = torch.from_numpy(pixels)
-        if self.device.type == "cuda":
-            host = host.pin_memory()
+        return Upload(host) if self._copies is None else self._copies.upload(host)
+
+    def normalise(self, upload: Upload, preprocess: Preprocess) -> Tensor:
+        """Return (N, C, H, W), normalised on the device."""
+        batch = upload.batch if self._copies is None else self._copies.arrived(upload)
         # (N, H, W, C) uint8 -> (N, C, H, W) fp32; the same operations as torchvision's ToTensor
         # and Normalize, so the same bits.
-        batch = host.to(self.device, non_blocking=True).permute(0, 3, 1, 2).float()
+        batch = batch.permute(0, 3, 1, 2).float()
         if preprocess.scale != 1:
             batch = batch.div_(255)
         mean, std = (self._per_channel(values) for values in (preprocess.mean, preprocess.std))

@@ -45,11 +45,13 @@ class Lanes:
         self._preprocess = preprocess
         self._dataset = dataset
         self.places = places
-        # A GPU, and a compiled network, serve one lane at a time; two lanes more than there are
-        # cores keep the cores decoding while one lane has the device and one waits for it.
-        self._shared = execution.device.type == "cuda" or execution.compiled
+        # A compiled network serves one lane at a time. A GPU serves two: while it computes for one,
+        # the other's work is put behind. Two lanes more than there are cores keep these decoding.
+        on_gpu = execution.device.type == "cuda"
+        self._shared = on_gpu or execution.compiled
         self.count = cores() + (2 if self._shared else 0)
-        self._device_permits = threading.Semaphore(1 if self._shared else self.count)
+        permits = self.count if not self._shared else 1 if execution.compiled else 2
+        self._device_permits = threading.Semaphore(permits)
 
     def warm_up(self) -> None:
         """Run one batch of zeros where the first call is dear: a compilation, a GPU's start."""
@@ -130,9 +132,11 @@ class Lanes:
         tally: Tally,
     ) -> None:
         pixels, good = source.load(indices, self.places, predictions, tally)
+        with tally.stage("copy_s"):
+            upload = self._execution.upload(pixels)
         with self._device_permits:
             with tally.stage("copy_s"):
-                batch = self._execution.place(pixels, self._preprocess)
+                batch = self._execution.normalise(upload, self._preprocess)
             with tally.stage("model_s"):
                 try:
                     logits = self._execution.forward(batch)

@@ -14,17 +14,18 @@ import threading
 import time
 from statistics import median
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from bench import conditions
 from bench.data.dataset import Dataset, open_dataset
+from bench.data.decoders import open_decoder
 from bench.data.preprocess import crop, decode
 from bench.executors.local import in_worker
-from bench.measure.accuracy import Lanes
 from bench.measure.execution import Execution
+from bench.measure.lanes import Lanes
+from bench.measure.pixels import FilePixels
 from bench.measure.timing import Budget, CpuClock, CudaClock, timed
+from bench.measure.transfer import Upload
 from bench.plan import Settings
 from zoo import build
 from zoo.entry import Entry, Preprocess
@@ -46,8 +47,8 @@ class SimulatedDevice(Execution):
         self._images_per_s = images_per_s
         self._classes = classes
 
-    def place(self, pixels: NDArray[np.uint8], preprocess: Preprocess) -> torch.Tensor:
-        return torch.from_numpy(pixels).clone()  # a device normalises for itself
+    def normalise(self, upload: Upload, preprocess: Preprocess) -> torch.Tensor:
+        return upload.batch.clone()  # a device normalises for itself
 
     def forward(self, batch: torch.Tensor) -> torch.Tensor:
         time.sleep(len(batch) / self._images_per_s)
@@ -86,10 +87,11 @@ def _turns(
 ) -> list[tuple[float, float, float]]:
     """Return (decode, model, end to end) in images/s, a tuple a round."""
     lanes = Lanes(execution, preprocess, dataset, BATCH)
+    source = FilePixels(dataset, preprocess, open_decoder("pillow", "cpu"))
     lanes.warm_up()
     rounds = []
     for _ in range(ROUNDS):
-        timed_pass = lanes.timed_repeats(BATCHES_A_LANE)
+        timed_pass = lanes.timed_repeats(source, BATCHES_A_LANE)
         rounds.append(
             (
                 decode_images_per_s(dataset, preprocess),

@@ -206,3 +206,19 @@ def test_a_table_that_prints_nothing_is_no_audit_that_passes(tmp_path: Path) -> 
 def test_a_table_named_twice_is_audited_once(table: Path) -> None:
     once, twice = (audit(_frame(), [str(table)] * times) for times in (1, 2))
     pd.testing.assert_frame_equal(once, twice)
+
+
+def test_another_decoder_never_speaks_for_a_published_accuracy(table: Path) -> None:
+    other = {**VAL, "entry": "a", "decoder": "torchvision"}
+    cell = _cell(audit(_frame(other), [str(table)]), "ResNet-50", "top1_pct")
+    assert cell["verdict"] == "claim only"
+    assert cell["reason"] == "decoded by torchvision; no row by pillow to compare it with"
+
+    counted = {**other, "flips": 3, "flips_among": 50_000}
+    cell = _cell(audit(_frame(counted), [str(table)]), "ResNet-50", "top1_pct")
+    assert cell["verdict"] == "claim only"
+    assert cell["reason"] == "decoded by torchvision; 3 of 50000 predictions are not pillow's"
+
+    reference = {**VAL, "entry": "a", "decoder": "pillow"}
+    cell = _cell(audit(_frame(counted, reference), [str(table)]), "ResNet-50", "top1_pct")
+    assert cell["verdict"] == "reproduced"

@@ -1,14 +1,18 @@
 """One row a key: figures of different things never share a row, and dtypes never change."""
 
+import io
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from bench.records import Accuracy, BadImage, Complexity, Record, RowKey, Throughput
+from bench.records import Accuracy, BadImage, Complexity, EndToEnd, Record, RowKey, Throughput
 from bench.store import Store
 from reports import load_frame
 from reports.frame import DTYPES, to_frame
+from reports.table import render
 
 KEY = RowKey(
     entry="a",
@@ -138,3 +142,41 @@ def test_every_figure_is_made_from_the_store_alone(tmp_path: Path) -> None:
         store.append(_record(evidence))
     expected = to_frame([_record(COMPLEXITY), _record(THROUGHPUT), _record(ACCURACY)])
     pd.testing.assert_frame_equal(load_frame(str(tmp_path)), expected)
+
+
+def _timed(**changes: object) -> Accuracy:
+    stages = {"read_decode_s": 1.0, "resize_s": 1.0, "copy_s": 1.0, "model_s": 1.0}
+    raw = {"images": 20, "seconds": 2.0, "lanes": 2, "stages": stages, **changes}
+    return ACCURACY.model_copy(update={"end_to_end": EndToEnd.model_validate(raw)})
+
+
+def test_only_a_pass_from_files_that_did_no_more_is_an_end_to_end_figure() -> None:
+    plain, cached, shared = (
+        to_frame([_record(_timed(**changes))]).iloc[0]
+        for changes in ({}, {"pixels": "cache"}, {"also_made": 2})
+    )
+    assert plain["end_to_end_images_per_s"] == 10
+    assert pd.isna(plain["cached_images_per_s"])
+    assert pd.isna(cached["end_to_end_images_per_s"])
+    assert cached["cached_images_per_s"] == 10
+    assert cached["end_to_end_note"] == "cached pixels"
+    assert pd.isna(shared["end_to_end_images_per_s"])
+    assert shared["end_to_end_note"] == "made the pixels of 2 more geometries"
+    notes = render(to_frame([_record(_timed(pixels="cache"))]), "md").decode()
+    assert "e2e/s: cached pixels: a" in notes
+
+
+def test_rows_of_two_decoders_are_two_rows_and_the_flips_are_told(tmp_path: Path) -> None:
+    store = Store(str(tmp_path))
+    for decoder, top in (("pillow", [1, 2, 3]), ("torchvision", [1, 5, 3])):
+        sink = io.BytesIO()
+        pq.write_table(pa.table({"image": ["a", "b", "c"], "pred": top}), sink)
+        key = KEY.model_copy(update={"decoder": decoder}).of("accuracy")
+        store.append(_record(ACCURACY, key=key), sink.getvalue())
+    frame = load_frame(str(tmp_path))
+    assert frame["decoder"].tolist() == ["pillow", "torchvision"]
+    assert frame["flips"].tolist() == [pd.NA, 1]
+    text = render(frame, "md").decode()
+    assert "a: decoded by torchvision; 1 of 3 predictions are not pillow's" in text
+    alone = render(frame[1:].assign(flips=pd.NA).astype(frame.dtypes), "md").decode()
+    assert "no row by pillow to compare it with" in alone
