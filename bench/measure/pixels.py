@@ -167,14 +167,15 @@ def open_source(row: Row, images: range) -> Iterator[Source]:
         yield FilePixels(row.dataset, row.preprocess, decoder)
         return
     cache = PixelCache(default_folder(), row.job.cache_bytes)
-    cached = cache.open(_key(row, row.preprocess, decoder, images), _shape(row.preprocess))
+    images_key = _images_key(row, decoder, images)
+    cached = cache.open(_key(images_key, row.preprocess), _shape(row.preprocess))
     if cached is not None:
         try:
             yield MappedPixels(cached)
         finally:
             cached.close()
         return
-    source = _writing_source(row, decoder, cache, images)
+    source = _writing_source(row, decoder, cache, images_key)
     try:
         yield source
     except BaseException:
@@ -187,11 +188,13 @@ def open_source(row: Row, images: range) -> Iterator[Source]:
             row.tell(f"decoded pixels were not kept: {writer.failure}")
 
 
-def _writing_source(row: Row, decoder: Decoder, cache: PixelCache, images: range) -> FilePixels:
+def _writing_source(
+    row: Row, decoder: Decoder, cache: PixelCache, images_key: PixelKey
+) -> FilePixels:
     """Return a source that also writes all geometries that are not in the cache yet."""
     source = FilePixels(row.dataset, row.preprocess, decoder)
     keys = {
-        _key(row, other, decoder, images): other
+        _key(images_key, other): other
         for other in (row.preprocess, *row.job.also)
         # Gray and colour are decoded apart.
         if (other.channels == "gray") == (row.preprocess.channels == "gray")
@@ -213,16 +216,21 @@ def _writing_source(row: Row, decoder: Decoder, cache: PixelCache, images: range
     return source
 
 
-def _key(row: Row, preprocess: Preprocess, decoder: Decoder, images: range) -> PixelKey:
+def _images_key(row: Row, decoder: Decoder, images: range) -> PixelKey:
+    """Return what all geometries of the row's images have in their keys."""
     return PixelKey(
         dataset=row.dataset.name,
         dataset_digest=row.dataset.digest,
         stamp=_stamp(row.dataset),
         first=images.start,
         images=len(images),
-        geometry=geometry(preprocess),
+        geometry="",
         decoder=decoder.identity,
     )
+
+
+def _key(images_key: PixelKey, preprocess: Preprocess) -> PixelKey:
+    return images_key.model_copy(update={"geometry": geometry(preprocess)})
 
 
 def _shape(preprocess: Preprocess) -> tuple[int, int, int]:
@@ -230,10 +238,17 @@ def _shape(preprocess: Preprocess) -> tuple[int, int, int]:
 
 
 def _stamp(dataset: Dataset) -> str:
-    """Return a sha256 of when the files changed last; sizes alone do not tell that they have."""
-    times = hashlib.sha256(str(dataset.root.resolve()).encode())
-    for path in (dataset.root, *(dataset.root / image for image in dataset.images)):
-        with suppress(OSError):  # an archive's members are no files; the archive is one
+    """Return a sha256 of when the files changed last; sizes alone do not tell that they have.
+
+    Images in archives are no files; then it is the archives beside them, or the archive itself.
+    """
+    root = dataset.root if dataset.root.exists() else dataset.root.parent
+    files = [root / image for image in dataset.images]
+    if not files[0].is_file():
+        files = sorted(root.iterdir()) if root.is_dir() else [root]
+    times = hashlib.sha256(str(root.resolve()).encode())
+    for path in files:
+        with suppress(OSError):  # gone since it was listed: the row will say so
             status = path.stat()
             if stat.S_ISREG(status.st_mode):
                 times.update(b"%d;" % status.st_mtime_ns)
