@@ -1,0 +1,332 @@
+"""Base against head: a verdict for each figure of each row, from evidence, or why there is none.
+
+Counts must be equal. Predictions are paired image by image and judged by McNemar's exact test. A
+speed is judged by the noise band of the base's runs. What was measured on another device or machine
+is not comparable; a row that the head does not have, under the very key, is missing.
+"""
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Literal, get_args
+
+import pandas as pd
+
+from bench.records import RowKey
+from bench.stats import BAND_MIN_RUNS, geometric_mean, mcnemar, noise_band
+from reports.match import Difference, Pair, pairs
+from reports.side import Answers, Counts, Item, Side, Speed
+from zoo.errors import ReportError
+
+Verdict = Literal[
+    "worse",
+    "slower",
+    "differs",
+    "missing",
+    "not comparable",
+    "not judged",
+    "unexpected",
+    "flipped",
+    "better",
+    "faster",
+    "same",
+]
+VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
+FAILS = ("worse", "slower", "differs", "missing")
+IMPROVES = ("better", "faster")
+# Nothing was decided.
+UNDECIDED = ("not comparable", "not judged", "unexpected")
+# A change of accuracy with a greater p value is told, and does not fail.
+ALPHA = 0.01
+# Images that a reason names; all of them stand in the list of flips.
+_NAMED = 3
+
+DTYPES: dict[str, str] = {
+    **{name: "Int64" if name == "batch_size" else "string" for name in RowKey.model_fields},
+    "figure": "string",
+    "verdict": "string",
+    "reason": "string",
+    "base": "Float64",
+    "head": "Float64",
+    # the noise band, and of how many runs it is
+    "low": "Float64",
+    "high": "Float64",
+    "runs": "Int64",
+    # paired predictions: images, changed ones, right to wrong, wrong to right
+    "images": "Int64",
+    "flipped": "Int64",
+    "lost": "Int64",
+    "gained": "Int64",
+    "p_value": "Float64",
+}
+FLIP_DTYPES: dict[str, str] = {
+    "entry": "string",
+    "precision": "string",
+    "batch_size": "Int64",
+    "image": "string",
+    "label": "Int64",
+    "base": "Int64",
+    "head": "Int64",
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What was found about one figure; the fields are those of ``DTYPES``."""
+
+    key: RowKey
+    figure: str
+    verdict: Verdict
+    reason: str | None = None
+    base: float | None = None
+    head: float | None = None
+    low: float | None = None
+    high: float | None = None
+    runs: int | None = None
+    images: int | None = None
+    flipped: int | None = None
+    lost: int | None = None
+    gained: int | None = None
+    p_value: float | None = None
+    flips: pd.DataFrame | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """All findings, and every image that is predicted otherwise (``label``, ``base``, ``head``)."""
+
+    base: str
+    head: str
+    findings: pd.DataFrame
+    flips: pd.DataFrame
+
+    def count(self, verdicts: Iterable[str]) -> int:
+        """Return how many findings have one of the verdicts."""
+        return int(self.findings["verdict"].isin(list(verdicts)).sum())
+
+    @property
+    def fails(self) -> bool:
+        """Return whether something got worse, or is missing."""
+        return self.count(FAILS) > 0
+
+    @property
+    def worth_reviewing(self) -> bool:
+        """Return whether the base could be replaced by something better, or have a row more."""
+        return self.count((*IMPROVES, "unexpected")) > 0
+
+    @property
+    def decided(self) -> bool:
+        """Return whether there is any verdict at all."""
+        return self.count(UNDECIDED) < len(self.findings)
+
+
+def compare(base: Side, head: Side) -> Comparison:
+    """Judge every figure of both sides.
+
+    Raises:
+        ReportError: the base holds nothing to compare with.
+    """
+    if not base.items:
+        raise ReportError(f"{base.name}: holds no measured row to compare with")
+    found = [
+        finding for pair in pairs(base, head) if not pair.spare for finding in judged(pair, head)
+    ]
+    rows = [{**item.key.model_dump(), **_columns(item)} for item in found]
+    findings = pd.DataFrame(rows, columns=list(DTYPES)).astype(DTYPES)
+    return Comparison(base.name, head.name, findings, _all_flips(found))
+
+
+def judged(pair: Pair, head: Side) -> list[Finding]:
+    """Return a finding for each figure of a pair; ``head`` knows why a row failed there."""
+    return _JUDGES[type(pair.item)](pair, _why_not(pair, head))
+
+
+def _counts(pair: Pair, why_not: "_WhyNot | None") -> list[Finding]:
+    found = []
+    for figure in ("params", "macs"):
+        ours, theirs = (getattr(item, figure, None) for item in (pair.base, pair.head))
+        judgement = why_not or _WhyNot("same" if ours == theirs else "differs", None)
+        found.append(
+            Finding(
+                pair.item.key, figure, judgement.verdict, judgement.reason, base=ours, head=theirs
+            )
+        )
+    return found
+
+
+def _top1(pair: Pair, why_not: "_WhyNot | None") -> list[Finding]:
+    base, head = pair.base, pair.head
+    found = Finding(
+        pair.item.key,
+        "top1",
+        why_not.verdict if why_not else "same",
+        why_not.reason if why_not else None,
+        base=getattr(base, "top1", None),
+        head=getattr(head, "top1", None),
+    )
+    if not (isinstance(base, Answers) and isinstance(head, Answers)):
+        return [found]
+    if others := _other_images(base, head):
+        verdict = found.verdict if why_not else others.verdict
+        return [replace(found, verdict=verdict, reason=_joined(found.reason, others.reason))]
+    flips = _flips(base, head)
+    right_before, right_now = flips["base"] == flips["label"], flips["head"] == flips["label"]
+    lost, gained = int((right_before & ~right_now).sum()), int((~right_before & right_now).sum())
+    found = replace(
+        found,
+        images=len(base.frame),
+        flipped=len(flips),
+        lost=lost,
+        gained=gained,
+        p_value=mcnemar(lost, gained),
+        flips=flips,
+    )
+    verdict = found.verdict if why_not else _verdict_of_flips(found)
+    return [replace(found, verdict=verdict, reason=_joined(found.reason, _told(found)))]
+
+
+def _verdict_of_flips(found: Finding) -> Verdict:
+    assert found.p_value is not None
+    assert found.lost is not None
+    assert found.gained is not None
+    if not found.flipped:
+        return "same"
+    if found.p_value >= ALPHA:
+        return "flipped"
+    return "worse" if found.lost > found.gained else "better"
+
+
+def _told(found: Finding) -> str | None:
+    """Return how many predictions changed, to what, and the first images of them."""
+    if found.flips is None or not found.flipped:
+        equal = f"all {found.images} predictions are equal"
+        return None if found.verdict == "same" else equal
+    names = list(found.flips["image"][:_NAMED])
+    more = f" and {found.flipped - len(names)} more" if found.flipped > len(names) else ""
+    return (
+        f"{found.flipped} of {found.images} predictions differ, {found.lost} right to wrong, "
+        f"{found.gained} wrong to right, p = {found.p_value:.2g}: {', '.join(names)}{more}"
+    )
+
+
+def _flips(base: Answers, head: Answers) -> pd.DataFrame:
+    """Return the images of another prediction; both sides hold the same images."""
+    both = base.frame.merge(head.frame[["image", "pred"]], on="image", suffixes=("", "_head"))
+    both = both.rename(columns={"pred": "base", "pred_head": "head"})
+    return both[both["base"] != both["head"]]
+
+
+def _other_images(base: Answers, head: Answers) -> "_WhyNot | None":
+    """Return why two sets of predictions cannot be paired image by image."""
+    ours, theirs = base.frame.set_index("image"), head.frame.set_index("image")
+    lacking, added = ours.index.difference(theirs.index), theirs.index.difference(ours.index)
+    if len(lacking) or len(added):
+        parts = [
+            f"{len(images)} images only in {side} ({', '.join(images[:_NAMED])}"
+            f"{', …' if len(images) > _NAMED else ''})"
+            for side, images in (("base", lacking), ("head", added))
+            if len(images)
+        ]
+        return _WhyNot("missing" if len(lacking) else "not comparable", "; ".join(parts))
+    if moved := int((ours["label"] != theirs["label"].reindex(ours.index)).sum()):
+        return _WhyNot("not comparable", f"{moved} images have other labels")
+    if base.content_sha256 != head.content_sha256:
+        return _WhyNot("not comparable", "images of the same names and sizes have other bytes")
+    return None
+
+
+def _speed(pair: Pair, why_not: "_WhyNot | None") -> list[Finding]:
+    base, head = pair.base, pair.head
+    now = head.runs[-1] if isinstance(head, Speed) else None
+    # A run that is in the base already is not held against itself.
+    known = [run for run in base.runs if run != now] if isinstance(base, Speed) else []
+    found = Finding(
+        pair.item.key,
+        pair.item.kind,
+        "same",
+        base=geometric_mean([run.images_per_s for run in known]) if known else None,
+        head=now.images_per_s if now else None,
+        runs=len(known) or None,
+    )
+    if why_not or now is None:
+        assert why_not is not None
+        return [replace(found, verdict=why_not.verdict, reason=why_not.reason)]
+    if len(known) < BAND_MIN_RUNS:
+        reason = f"{len(known)} runs of the base known, {BAND_MIN_RUNS} needed"
+        return [replace(found, verdict="not judged", reason=reason)]
+    band = noise_band([run.images_per_s for run in known])
+    found = replace(found, low=band.low, high=band.high)
+    if band.low <= now.images_per_s <= band.high:
+        return [found]
+    verdict: Verdict = "slower" if now.images_per_s < band.low else "faster"
+    reason = f"the noise band of {len(known)} runs is {band.low:.4g} to {band.high:.4g} images/s"
+    return [replace(found, verdict=verdict, reason=reason)]
+
+
+@dataclass(frozen=True)
+class _WhyNot:
+    """Why two rows are not held against each other."""
+
+    verdict: Verdict
+    reason: str | None
+
+
+def _why_not(pair: Pair, head: Side) -> _WhyNot | None:
+    if pair.base is None:
+        return _WhyNot("unexpected", "not in the base")
+    if pair.head is not None and not pair.differences:
+        return None
+    told = "; ".join(_difference(difference) for difference in pair.differences)
+    if pair.elsewhere:
+        return _WhyNot("not comparable", told)
+    if failure := _failure(pair.base, head):
+        return _WhyNot("missing", f"failed: {failure}")
+    if told:
+        return _WhyNot("missing", f"not comparable with what there is: {told}")
+    return _WhyNot("missing", "not in the head")
+
+
+def _failure(row: Item, head: Side) -> str | None:
+    """Return why a row of the base failed in the head."""
+    wanted = row.key.model_dump()
+    for measure, key, reason in head.failures:
+        stated = {name: value for name, value in key.model_dump().items() if value is not None}
+        if measure == row.measure and all(wanted[name] == v for name, v in stated.items()):
+            return reason
+    return None
+
+
+def _difference(difference: Difference) -> str:
+    return f"{difference.field} {_short(difference.base)}, {_short(difference.head)} in the head"
+
+
+def _short(value: object) -> str:
+    text = "not stated" if value is None else str(value)
+    return text[:8] if re.fullmatch("[0-9a-f]{64}", text) else text
+
+
+def _joined(*parts: str | None) -> str | None:
+    return "; ".join(part for part in parts if part) or None
+
+
+def _columns(found: Finding) -> dict[str, Any]:
+    return {f.name: getattr(found, f.name) for f in fields(found) if f.name in DTYPES}
+
+
+def _all_flips(found: list[Finding]) -> pd.DataFrame:
+    tables = [
+        item.flips.assign(
+            entry=item.key.entry, precision=item.key.precision, batch_size=item.key.batch_size
+        )
+        for item in found
+        if item.flips is not None and len(item.flips)
+    ]
+    flips = pd.concat(tables) if tables else pd.DataFrame(columns=list(FLIP_DTYPES))
+    return flips[list(FLIP_DTYPES)].astype(FLIP_DTYPES).reset_index(drop=True)
+
+
+_JUDGES: dict[type[Item], Callable[[Pair, _WhyNot | None], list[Finding]]] = {
+    Counts: _counts,
+    Answers: _top1,
+    Speed: _speed,
+}
