@@ -159,13 +159,13 @@ def updated(base: Side, head: Side) -> Side:
     another; rows of other machines, and rows that the head lacks, stay. A speed within the noise
     band, or not judged, is one more run; one outside of it starts the row's runs anew.
     """
-    kept: list[Item] = []
-    for pair in pairs(base, head):
-        if pair.base is not None and (pair.head is None or pair.elsewhere):
-            kept.append(pair.base)
-        if pair.head is not None and not any(pair.head is item for item in kept):
-            kept.append(_renewed(pair, head))
-    return replace(base, items=tuple(kept))
+    found = pairs(base, head)
+    kept = [p.base for p in found if p.base is not None and (p.head is None or p.elsewhere)]
+    renewed: dict[int, Item] = {}
+    for pair in sorted(found, key=lambda pair: bool(pair.differences)):  # its equal first
+        if pair.head is not None:
+            renewed.setdefault(id(pair.head), _renewed(pair, head))
+    return replace(base, items=(*kept, *renewed.values()))
 
 
 def _renewed(pair: Pair, head: Side) -> Item:

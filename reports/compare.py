@@ -145,7 +145,9 @@ def _counts(pair: Pair, why_not: "_WhyNot | None") -> list[Finding]:
     found = []
     for figure in ("params", "macs"):
         ours, theirs = (getattr(item, figure, None) for item in (pair.base, pair.head))
-        judgement = why_not or _WhyNot("same" if ours == theirs else "differs", None)
+        judgement = why_not or _WhyNot("same", None)
+        if why_not is None and ours != theirs:
+            judgement = _WhyNot("differs", f"{ours:,} in the base, {theirs:,} in the head")
         found.append(
             Finding(
                 pair.item.key, figure, judgement.verdict, judgement.reason, base=ours, head=theirs
