@@ -42,8 +42,8 @@ def compare(
 
     Example: [bold]zoobench compare results --baseline reports/baselines/sample[/bold]
 
-    Exit code 1 if a figure is worse or a row is missing; 2 for a mistake, or if nothing at all
-    could be judged. What was measured on another machine is not comparable, and does not fail.
+    Exit code 1 if a figure is worse or a row is missing, 3 if nothing at all could be judged, 2 for
+    a mistake. What was measured on another machine is not comparable, and does not fail.
     """
     from bench.cli.output import write
     from reports.compare import compare as judge
@@ -109,9 +109,9 @@ def _exit_code(found: "Comparison", told: bool) -> int:
         print(f"zoobench: {headline(found)}", file=sys.stderr)
     if not found.decided:
         print(
-            f"zoobench: error: nothing of {found.base} could be judged by {found.head}: the rows "
-            "are of other machines, or have too few runs; the notes of the table say which",
+            f"zoobench: nothing of {found.head} could be held against {found.base}: the rows are "
+            "of other machines, or have too few runs; the table says which",
             file=sys.stderr,
         )
-        return 2
+        return 3
     return 1 if found.fails else 0
