@@ -62,6 +62,13 @@ def mcnemar(lost: int, gained: int) -> float:
     return float(binomtest(lost, lost + gained).pvalue) if lost + gained else 1.0
 
 
+def p_of_as_many(count: int, of: int, share: float) -> float:
+    """Return the chance of ``count`` or more among ``of``, if each has the chance ``share``."""
+    from scipy.stats import binom
+
+    return float(binom.sf(count - 1, of, share))
+
+
 def geometric_mean(values: Sequence[float]) -> float:
     """Return the geometric mean of positive values."""
     return float(np.exp(np.log(values).mean()))

@@ -54,18 +54,26 @@ def test_a_significant_loss_fails_and_lists_every_image() -> None:
     assert set(found.flips["head"]) == {1}
 
 
-def test_flips_without_significance_are_told_with_their_number_and_pass() -> None:
-    found = compare(*_wrong(lost=6, gained=4))
+def test_flips_that_rounding_explains_are_told_with_their_number_and_pass() -> None:
+    found = compare(*_wrong(lost=3, gained=2))
     assert _verdicts(found) == {"top1": "flipped"}
     assert not found.fails
-    assert "10 of 500 predictions differ" in _reason(found)
-    assert len(found.flips) == 10
+    assert "5 of 500 predictions differ, 3 right to wrong" in _reason(found)
+    assert len(found.flips) == 5
+
+
+@pytest.mark.parametrize("images", [500, 50_000])
+def test_two_percent_of_flips_fail_also_where_no_accuracy_is_lost(images: int) -> None:
+    found = compare(*_wrong(lost=images // 100, gained=images // 100, images=images))
+    assert _verdicts(found) == {"top1": "changed"}
+    assert found.fails
+    assert "predictions differ, more than rounding explains" in _reason(found)
 
 
 def test_a_wrong_answer_that_became_another_wrong_one_is_a_flip_too() -> None:
-    found = compare(side(answers([0, 1, 1])), side(answers([0, 2, 1])))
+    found = compare(side(answers([0] * 20 + [1, 1])), side(answers([0] * 20 + [2, 1])))
     assert _verdicts(found) == {"top1": "flipped"}
-    assert found.flips[["image", "base", "head"]].to_numpy().tolist() == [["1.jpg", 1, 2]]
+    assert found.flips[["image", "base", "head"]].to_numpy().tolist() == [["20.jpg", 1, 2]]
 
 
 @settings(deadline=None, max_examples=15)
