@@ -19,7 +19,7 @@ from zoo import build
 from zoo.entry import Entry, Preprocess
 from zoo.manifest import load
 
-ENTRIES = load("sample").entries
+ENTRIES = {entry.name: entry for entry in load("sample").entries}
 BATCH = 16
 
 
@@ -41,9 +41,9 @@ class Subject:
         }
 
 
-@pytest.fixture(scope="module", params=ENTRIES, ids=lambda entry: entry.name)
+@pytest.fixture(scope="module", params=ENTRIES)
 def subject(request: pytest.FixtureRequest) -> Subject:
-    entry: Entry = request.param
+    entry = ENTRIES[request.param]
     network = build.trained_network(entry, build.find_weights(entry))
     execution = Execution(network, Settings(), conditions.resolve_device("auto"))
     return Subject(entry, execution, build.preprocess(entry))
