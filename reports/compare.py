@@ -178,8 +178,8 @@ def _top1(pair: Pair, why_not: "_WhyNot | None") -> list[Finding]:
         verdict = found.verdict if why_not else others.verdict
         return [replace(found, verdict=verdict, reason=_joined(found.reason, others.reason))]
     flips = _flips(base, head)
-    right_before, right_now = flips["base"] == flips["label"], flips["head"] == flips["label"]
-    lost, gained = int((right_before & ~right_now).sum()), int((~right_before & right_now).sum())
+    lost = int((flips["right"] & ~flips["right_head"]).sum())
+    gained = int((~flips["right"] & flips["right_head"]).sum())
     found = replace(
         found,
         images=len(base.frame),
@@ -222,7 +222,8 @@ def _told(found: Finding) -> str | None:
 
 def _flips(base: Answers, head: Answers) -> pd.DataFrame:
     """Return the images of another prediction; both sides hold the same images."""
-    both = base.frame.merge(head.frame[["image", "pred"]], on="image", suffixes=("", "_head"))
+    theirs = head.frame[["image", "pred", "right"]]
+    both = base.frame.merge(theirs, on="image", suffixes=("", "_head"))
     both = both.rename(columns={"pred": "base", "pred_head": "head"})
     return both[both["base"] != both["head"]]
 
@@ -293,6 +294,8 @@ def _why_not(pair: Pair, head: Side) -> _WhyNot | None:
         return _WhyNot("not comparable", told)
     if failure := _failure(pair.base, head):
         return _WhyNot("missing", f"failed: {failure}")
+    if note := _note(pair.base, head):
+        return _WhyNot("not judged", note)
     if told:
         return _WhyNot("missing", f"not comparable with what there is: {told}")
     return _WhyNot("missing", "not in the head")
@@ -306,6 +309,11 @@ def _failure(row: Item, head: Side) -> str | None:
         if measure == row.measure and all(wanted[name] == v for name, v in stated.items()):
             return reason
     return None
+
+
+def _note(row: Item, head: Side) -> str | None:
+    """Return why the head measured the row and not this figure of it."""
+    return next((why for kind, key, why in head.notes if (kind, key) == (row.kind, row.key)), None)
 
 
 def _difference(difference: Difference) -> str:

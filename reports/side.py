@@ -20,7 +20,7 @@ from zoo.entry import Model
 MACHINE = ("processor", "processor_id", "cores", "torch_threads", "allocator")
 # Speeds, as columns of the frame, and the measurement that each is of.
 SPEEDS: dict[str, Measure] = {"images_per_s": "throughput", "end_to_end_images_per_s": "accuracy"}
-PREDICTION_DTYPES = {"image": "string", "label": "int32", "pred": "int32"}
+PREDICTION_DTYPES = {"image": "string", "label": "int32", "pred": "int32", "right": "bool"}
 
 
 class Counts(Model):
@@ -64,7 +64,7 @@ class Speed(Model):
 
 @dataclass(frozen=True)
 class Answers:
-    """The predicted class of each image: columns ``image``, ``label``, ``pred``."""
+    """The predicted class of each image: columns ``image``, ``label``, ``pred``, ``right``."""
 
     kind: ClassVar[str] = "answers"
     measure: ClassVar[Measure] = "accuracy"
@@ -76,7 +76,7 @@ class Answers:
     @property
     def correct(self) -> int:
         """Return how many answers are right."""
-        return int((self.frame["pred"] == self.frame["label"]).sum())
+        return int(self.frame["right"].sum())
 
     @property
     def top1(self) -> float:
@@ -89,11 +89,16 @@ Item = Counts | Answers | Speed
 
 @dataclass(frozen=True)
 class Side:
-    """What is known of one side; ``failures`` are (what was measured, its key, the reason)."""
+    """What is known of one side.
+
+    ``failures`` are (what was measured, its key, the reason); ``notes`` say of a figure that the
+    row was measured and this figure of it was not, and why.
+    """
 
     name: str
     items: tuple[Item, ...]
     failures: tuple[tuple[Measure, RowKey, str], ...] = ()
+    notes: tuple[tuple[str, RowKey, str], ...] = ()
 
 
 def side_of_store(url: str) -> Side:
@@ -106,6 +111,7 @@ def side_of_store(url: str) -> Side:
     newest: dict[tuple[str, RowKey], Item] = {}
     speeds: dict[tuple[str, RowKey, str], Speed] = {}
     failures: dict[tuple[Measure, RowKey], str] = {}
+    notes: dict[tuple[str, RowKey], str] = {}
     for folder, record in store.records():
         if record.evidence is None:
             failures[record.measure, record.key] = str(record.reason)
@@ -125,8 +131,14 @@ def side_of_store(url: str) -> Side:
             newest["answers", record.key] = Answers(
                 record.key, record.evidence.content_sha256, frame
             )
-    lost = tuple((measure, key, reason) for (measure, key), reason in failures.items())
-    return Side(url, (*newest.values(), *speeds.values()), lost)
+            if note := _no_end_to_end(record.evidence):
+                notes["end_to_end_images_per_s", record.key] = note
+    return Side(
+        url,
+        (*newest.values(), *speeds.values()),
+        tuple((measure, key, reason) for (measure, key), reason in failures.items()),
+        tuple((figure, key, note) for (figure, key), note in notes.items()),
+    )
 
 
 def side_of_csv(path: Path) -> Side:
@@ -152,9 +164,17 @@ def side_of_csv(path: Path) -> Side:
 
 
 def predictions_frame(parquet: bytes) -> pd.DataFrame:
-    """Return the images, labels and predicted classes of a Parquet file of predictions."""
-    frame = pd.read_parquet(io.BytesIO(parquet), columns=list(PREDICTION_DTYPES))
-    return frame.astype(PREDICTION_DTYPES)
+    """Return images, labels and predicted classes of a Parquet file of predictions.
+
+    An image of several right labels has them in ``labels``; a baseline's file says what is right.
+    """
+    frame = pd.read_parquet(io.BytesIO(parquet))
+    if "labels" in frame:
+        pairs = zip(frame["pred"], frame["labels"], strict=True)
+        frame["right"] = [pred in labels for pred, labels in pairs]
+    elif "right" not in frame:
+        frame["right"] = frame["pred"] == frame["label"]
+    return frame[list(PREDICTION_DTYPES)].astype(PREDICTION_DTYPES)
 
 
 def of_kind(items: Iterable[Item], kind: str) -> list[Item]:
@@ -184,6 +204,19 @@ def _images_per_s(record: Record) -> Iterator[tuple[str, float]]:
     evidence = record.evidence
     if isinstance(evidence, Throughput):
         yield "images_per_s", evidence.batch_size / summarize(evidence.steps_s).median_s
-    elif isinstance(evidence, Accuracy) and evidence.end_to_end is not None:
+    elif isinstance(evidence, Accuracy) and not _no_end_to_end(evidence):
         whole = evidence.end_to_end
+        assert whole is not None
         yield "end_to_end_images_per_s", whole.images / whole.seconds
+
+
+def _no_end_to_end(evidence: Accuracy) -> str | None:
+    """Return why a pass is no end-to-end figure, or None if it is."""
+    whole = evidence.end_to_end
+    if whole is None:
+        return "no pass was timed"
+    if whole.pixels != "files":
+        return "from cached pixels, which is no end-to-end figure"
+    if whole.also_made:
+        return f"the pass also made the pixels of {whole.also_made} more geometries"
+    return None

@@ -9,8 +9,8 @@ import typer
 from bench.cli.audit import audit
 from bench.cli.cache import cache
 from bench.cli.claims import claims
-from bench.cli.doctor import doctor
 from bench.cli.compare import compare
+from bench.cli.doctor import doctor
 from bench.cli.list import list_entries
 from bench.cli.plot import plot
 from bench.cli.predict import predict

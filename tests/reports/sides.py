@@ -8,7 +8,7 @@ import pandas as pd
 
 from bench.records import Accuracy, Complexity, EndToEnd, Record, RowKey, Stages, Throughput
 from bench.store import Store
-from reports.side import Answers, Counts, Item, Run, Side, Speed
+from reports.side import PREDICTION_DTYPES, Answers, Counts, Item, Run, Side, Speed
 
 KEY = RowKey(
     entry="a",
@@ -41,10 +41,11 @@ def answers(preds: Iterable[int], *, content: str = "c", **changes: object) -> A
     predicted = list(preds)
     names = [f"{i}.jpg" for i in range(len(predicted))]
     frame = pd.DataFrame({"image": names, "label": 0, "pred": predicted})
+    frame["right"] = frame["pred"] == 0
     return Answers(
         key(**changes),
         content,
-        frame.astype({"image": "string", "label": "int32", "pred": "int32"}),
+        frame.astype(PREDICTION_DTYPES),
     )
 
 
@@ -89,7 +90,7 @@ def store_of(
     if preds is not None:
         found = answers(preds)
         sink = io.BytesIO()
-        found.frame.to_parquet(sink)
+        found.frame.drop(columns="right").to_parquet(sink)
         store.append(_record(own, "accuracy", _accuracy(found), at), sink.getvalue())
     return str(path)
 

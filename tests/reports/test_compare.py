@@ -110,6 +110,13 @@ def test_an_image_that_only_the_head_has_makes_it_not_comparable() -> None:
     assert "1 images only in head (2.jpg)" in _reason(found)
 
 
+def test_an_image_of_several_right_labels_is_right_with_each_of_them() -> None:
+    base, head = answers([0, 0]), answers([0, 3])
+    frame = head.frame.assign(right=[True, True])
+    found = compare(side(base), side(type(head)(head.key, "c", frame))).findings.iloc[0]
+    assert (found["head"], found["flipped"], found["lost"]) == (1.0, 1, 0)
+
+
 def test_images_of_other_bytes_are_not_compared() -> None:
     found = compare(side(answers([0, 1])), side(answers([0, 1], content="other")))
     assert _verdicts(found) == {"top1": "not comparable"}
@@ -163,6 +170,15 @@ def test_a_row_that_failed_is_missing_with_its_reason() -> None:
     found = compare(side(speed(STEADY)), side(failures=failures))
     assert _verdicts(found) == {"images_per_s": "missing"}
     assert _reason(found) == "failed: out of memory at batch 8"
+
+
+def test_a_figure_that_the_heads_row_does_not_have_is_told_with_its_reason() -> None:
+    notes = (("images_per_s", key().of("throughput"), "from cached pixels"),)
+    head = Side("head", (counts(),), notes=notes)
+    found = compare(side(speed(STEADY), counts()), head)
+    assert _verdicts(found)["images_per_s"] == "not judged"
+    assert _reason(found) == "from cached pixels"
+    assert not found.fails
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,6 @@ from reports.compare import compare
 from zoo.entry import Entry
 
 PIECES = 2
-Monkeypatch = pytest.MonkeyPatch
 
 
 @pytest.fixture
@@ -42,8 +41,7 @@ def pieces(sample_set: Dataset, tmp_path: Path) -> Path:
     return tmp_path / "pieces"
 
 
-def _measured(entry: Entry, data: Path, store: Path, monkeypatch: Monkeypatch) -> str:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(store))  # nothing that was prepared before is used
+def _measured(entry: Entry, data: Path, store: Path) -> str:
     job = Job(
         entry=entry,
         figures=("top1",),
@@ -53,6 +51,7 @@ def _measured(entry: Entry, data: Path, store: Path, monkeypatch: Monkeypatch) -
         labels="imagenet",
         limit=None,
         retry_failed=False,
+        cache_bytes=0,
     )
     row = Row(job, "cpu", "a processor", lambda done, total, unit: None)
     result = accuracy.run(row)
@@ -70,9 +69,9 @@ def _measured(entry: Entry, data: Path, store: Path, monkeypatch: Monkeypatch) -
 
 
 def test_a_crop_that_is_off_by_one_is_caught_with_its_images(
-    lite0: Entry, pieces: Path, tmp_path: Path, monkeypatch: Monkeypatch
+    lite0: Entry, pieces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    base = side_of(_measured(lite0, pieces, tmp_path / "base", monkeypatch))
+    base = side_of(_measured(lite0, pieces, tmp_path / "base"))
     right = pixels._center_crop
 
     def wrong(image: Image.Image, preprocess: pixels.Preprocess) -> Image.Image:
@@ -81,7 +80,7 @@ def test_a_crop_that_is_off_by_one_is_caught_with_its_images(
         )
 
     monkeypatch.setattr(pixels, "_center_crop", wrong)
-    head = side_of(_measured(lite0, pieces, tmp_path / "head", monkeypatch))
+    head = side_of(_measured(lite0, pieces, tmp_path / "head"))
 
     found = compare(base, head)
     top1 = found.findings[found.findings["figure"] == "top1"].iloc[0]
