@@ -10,10 +10,14 @@ import pytest
 
 from bench import conditions
 from bench.data.dataset import Dataset
-from bench.measure.accuracy import Lanes, Predictions
+from bench.data.decoders import open_decoder
 from bench.measure.complexity import count_macs, on_meta
 from bench.measure.execution import Execution
+from bench.measure.lanes import Lanes
+from bench.measure.pixels import FilePixels
+from bench.measure.scoring import Predictions
 from bench.plan import Settings
+from bench.records import REFERENCE_DECODER
 from tests.perf.conftest import Timer
 from zoo import build
 from zoo.entry import Entry, Preprocess
@@ -72,9 +76,9 @@ def test_end_to_end(subject: Subject, timer: Timer, sample_set: Dataset) -> None
     batch = 1 if timer.quick else 5  # four batches: each lane has two
     lanes = Lanes(subject.execution, subject.preprocess, dataset, batch)
     predictions = Predictions.empty(len(dataset), 5)
-    work = [range(first, first + batch) for first in range(0, len(dataset), batch)]
+    files = FilePixels(dataset, subject.preprocess, open_decoder(REFERENCE_DECODER, "cpu"))
     timed = timer(
-        lambda: lanes.pass_over(work, predictions, lambda done: None),
+        lambda: lanes.pass_over(files, range(len(dataset)), predictions, lambda done: None),
         subject.execution.synchronize,
         images=len(dataset),
         **subject.info("end_to_end_images_per_s", batch),

@@ -13,6 +13,7 @@ from bench.data import preprocess as pixels
 from bench.data.dataset import Dataset
 from bench.data.imagenet import wnids
 from bench.measure import Row, accuracy
+from bench.measure.lanes import FORWARD_BATCH
 from bench.plan import Job, Settings
 from bench.records import Record
 from bench.store import Store
@@ -45,7 +46,7 @@ def _measured(entry: Entry, data: Path, store: Path) -> str:
     job = Job(
         entry=entry,
         figures=("top1",),
-        settings=Settings(batch_size=2),  # enough batches to need no second pass
+        settings=Settings(batch_size=4),
         store=str(store),
         data=str(data),
         labels="imagenet",
@@ -71,6 +72,7 @@ def _measured(entry: Entry, data: Path, store: Path) -> str:
 def test_a_crop_that_is_off_by_one_is_caught_with_its_images(
     lite0: Entry, pieces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setitem(FORWARD_BATCH, "cpu", 4)  # enough batches to need no pass to time
     base = side_of(_measured(lite0, pieces, tmp_path / "base"))
     right = pixels._center_crop
 
