@@ -3,6 +3,7 @@
 A row without its equal is told with the nearest of the same entry, and by which fields it differs.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
@@ -58,33 +59,33 @@ def pairs(base: Side, head: Side) -> list[Pair]:
 
 def _paired(base: list[Item], head: Side, kind: str) -> Iterable[Pair]:
     theirs = of_kind(head.items, kind)
-    equal = {id(row): other for row in base for other in theirs if not differences(row, other)}
+    by_entry: dict[str, list[Item]] = defaultdict(list)
+    for other in theirs:
+        by_entry[other.key.entry].append(other)
+    equal = {
+        id(row): other
+        for row in base
+        for other in by_entry[row.key.entry]
+        if not differences(row, other)
+    }
     taken = {id(other) for other in equal.values()}
-    judged = [row for row in base if id(row) in equal]
     for row in base:
         if id(row) in equal:
             yield Pair(row, equal[id(row)])
             continue
-        near = _nearest(row, theirs, taken)
-        near = near or Pair(row, None)
+        near = _nearest(row, by_entry[row.key.entry], taken) or Pair(row, None)
         taken.add(id(near.head))
-        yield replace(near, spare=near.elsewhere and _any_like(row, judged))
+        # The head's row may be the equal of another row of the base, of the head's own machine.
+        own = near.elsewhere and any(near.head is other for other in equal.values())
+        yield replace(near, spare=own)
     yield from (Pair(None, other) for other in theirs if id(other) not in taken)
 
 
 def _nearest(row: Item, theirs: list[Item], taken: set[int]) -> Pair | None:
     """Return the row with the nearest of its entry; one taken already serves another machine's."""
-    near = [
-        Pair(row, other, differences(row, other))
-        for other in theirs
-        if other.key.entry == row.key.entry
-    ]
+    near = [Pair(row, other, differences(row, other)) for other in theirs]
     free = [pair for pair in near if pair.elsewhere or id(pair.head) not in taken]
     return min(free, key=lambda pair: len(pair.differences), default=None)
-
-
-def _any_like(row: Item, judged: list[Item]) -> bool:
-    return any(Pair(other, row, differences(other, row)).elsewhere for other in judged)
 
 
 def differences(row: Item, other: Item) -> tuple[Difference, ...]:
