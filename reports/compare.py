@@ -147,51 +147,66 @@ def judged(pair: Pair, head: Side) -> list[Finding]:
     return _JUDGES[type(pair.item)](pair, _why_not(pair, head))
 
 
-def _counts(pair: Pair, why_not: "_WhyNot | None") -> list[Finding]:
-    found = []
-    for figure in ("params", "macs"):
-        ours, theirs = (getattr(item, figure, None) for item in (pair.base, pair.head))
-        judgement = why_not or _WhyNot("same", None)
-        if why_not is None and ours != theirs:
-            judgement = _WhyNot("differs", f"{ours:,} in the base, {theirs:,} in the head")
-        found.append(
-            Finding(
-                pair.item.key, figure, judgement.verdict, judgement.reason, base=ours, head=theirs
-            )
-        )
-    return found
+@dataclass(frozen=True)
+class _WhyNot:
+    """Why two rows are not held against each other."""
+
+    verdict: Verdict
+    reason: str
+
+    def of(self, found: Finding) -> Finding:
+        """Return the finding with this in place of a verdict."""
+        return replace(found, verdict=self.verdict, reason=self.reason)
 
 
-def _top1(pair: Pair, why_not: "_WhyNot | None") -> list[Finding]:
+def _counts(pair: Pair, why_not: _WhyNot | None) -> list[Finding]:
+    return [_count(pair, figure, why_not) for figure in ("params", "macs")]
+
+
+def _count(pair: Pair, figure: str, why_not: _WhyNot | None) -> Finding:
+    base, head = (getattr(item, figure, None) for item in (pair.base, pair.head))
+    found = Finding(pair.item.key, figure, "same", base=base, head=head)
+    if why_not:
+        return why_not.of(found)
+    if base == head:
+        return found
+    reason = f"{base:,} in the base, {head:,} in the head"
+    return replace(found, verdict="differs", reason=reason)
+
+
+def _top1(pair: Pair, why_not: _WhyNot | None) -> list[Finding]:
     base, head = pair.base, pair.head
-    found = Finding(
-        pair.item.key,
-        "top1",
-        why_not.verdict if why_not else "same",
-        why_not.reason if why_not else None,
-        base=getattr(base, "top1", None),
-        head=getattr(head, "top1", None),
-    )
+    top1 = {"base": getattr(base, "top1", None), "head": getattr(head, "top1", None)}
+    found = Finding(pair.item.key, "top1", "same", **top1)
+    if why_not:
+        found = why_not.of(found)
     if not (isinstance(base, Answers) and isinstance(head, Answers)):
         return [found]
     if others := _other_images(base, head):
-        verdict = found.verdict if why_not else others.verdict
-        return [replace(found, verdict=verdict, reason=_joined(found.reason, others.reason))]
-    flips = _flips(base, head)
+        reason = _joined(found.reason, others.reason)
+        return [replace(found if why_not else others.of(found), reason=reason)]
+    found = _with_flips(found, base, head)
+    if not why_not:
+        found = replace(found, verdict=_verdict_of_flips(found))
+    return [replace(found, reason=_joined(found.reason, _told(found)))]
+
+
+def _with_flips(found: Finding, base: Answers, head: Answers) -> Finding:
+    theirs = head.frame[["image", "pred", "right"]]
+    both = base.frame.merge(theirs, on="image", suffixes=("", "_head"))
+    both = both.rename(columns={"pred": "base", "pred_head": "head"})
+    flips = both[both["base"] != both["head"]]
     lost = int((flips["right"] & ~flips["right_head"]).sum())
     gained = int((~flips["right"] & flips["right_head"]).sum())
-    found = replace(
+    return replace(
         found,
-        images=len(base.frame),
+        images=len(both),
         flipped=len(flips),
         lost=lost,
         gained=gained,
         p_value=mcnemar(lost, gained),
         flips=flips,
     )
-    if not why_not:
-        found = replace(found, verdict=_verdict_of_flips(found))
-    return [replace(found, reason=_joined(found.reason, _told(found)))]
 
 
 def _verdict_of_flips(found: Finding) -> Verdict:
@@ -220,21 +235,15 @@ def _told(found: Finding) -> str | None:
     )
 
 
-def _flips(base: Answers, head: Answers) -> pd.DataFrame:
-    """Return the images of another prediction; both sides hold the same images."""
-    theirs = head.frame[["image", "pred", "right"]]
-    both = base.frame.merge(theirs, on="image", suffixes=("", "_head"))
-    both = both.rename(columns={"pred": "base", "pred_head": "head"})
-    return both[both["base"] != both["head"]]
-
-
-def _other_images(base: Answers, head: Answers) -> "_WhyNot | None":
+def _other_images(base: Answers, head: Answers) -> _WhyNot | None:
     """Return why two sets of predictions cannot be paired image by image."""
     ours, theirs = base.frame.set_index("image"), head.frame.set_index("image")
+    if not (ours.index.is_unique and theirs.index.is_unique):
+        return _WhyNot("not comparable", "several images have one name")
     lacking, added = ours.index.difference(theirs.index), theirs.index.difference(ours.index)
     if len(lacking) or len(added):
         parts = [
-            f"{len(images)} images only in {side} ({', '.join(images[:_NAMED])}"
+            f"{len(images)} of its images only in the {side} ({', '.join(images[:_NAMED])}"
             f"{', …' if len(images) > _NAMED else ''})"
             for side, images in (("base", lacking), ("head", added))
             if len(images)
@@ -247,41 +256,36 @@ def _other_images(base: Answers, head: Answers) -> "_WhyNot | None":
     return None
 
 
-def _speed(pair: Pair, why_not: "_WhyNot | None") -> list[Finding]:
+def _speed(pair: Pair, why_not: _WhyNot | None) -> list[Finding]:
     base, head = pair.base, pair.head
     now = head.runs[-1] if isinstance(head, Speed) else None
     # A run that is in the base already is not held against itself.
-    known = [run for run in base.runs if run != now] if isinstance(base, Speed) else []
+    known = [r.images_per_s for r in base.runs if r != now] if isinstance(base, Speed) else []
     found = Finding(
         pair.item.key,
         pair.item.kind,
         "same",
-        base=geometric_mean([run.images_per_s for run in known]) if known else None,
+        base=geometric_mean(known) if known else None,
         head=now.images_per_s if now else None,
         runs=len(known) or None,
     )
-    if why_not or now is None:
-        assert why_not is not None
-        return [replace(found, verdict=why_not.verdict, reason=why_not.reason)]
+    if why_not:
+        return [why_not.of(found)]
+    assert now is not None
+    return [_held_against_band(found, known, now.images_per_s)]
+
+
+def _held_against_band(found: Finding, known: list[float], now: float) -> Finding:
     if len(known) < BAND_MIN_RUNS:
         runs = "run" if len(known) == 1 else "runs"
         reason = f"{len(known)} {runs} of the base known, {BAND_MIN_RUNS} needed"
-        return [replace(found, verdict="not judged", reason=reason)]
-    band = noise_band([run.images_per_s for run in known])
+        return replace(found, verdict="not judged", reason=reason)
+    band = noise_band(known)
     found = replace(found, low=band.low, high=band.high)
-    if band.low <= now.images_per_s <= band.high:
-        return [found]
-    verdict: Verdict = "slower" if now.images_per_s < band.low else "faster"
+    if band.low <= now <= band.high:
+        return found
     reason = f"the noise band of {len(known)} runs is {band.low:.4g} to {band.high:.4g} images/s"
-    return [replace(found, verdict=verdict, reason=reason)]
-
-
-@dataclass(frozen=True)
-class _WhyNot:
-    """Why two rows are not held against each other."""
-
-    verdict: Verdict
-    reason: str | None
+    return replace(found, verdict="slower" if now < band.low else "faster", reason=reason)
 
 
 def _why_not(pair: Pair, head: Side) -> _WhyNot | None:

@@ -100,14 +100,14 @@ def test_images_are_paired_by_name_whatever_their_order(order: list[int]) -> Non
 def test_an_image_that_the_head_lacks_is_missing_and_never_joined_away() -> None:
     found = compare(side(answers([0, 1, 0])), side(answers([0, 1])))
     assert _verdicts(found) == {"top1": "missing"}
-    assert "1 images only in base (2.jpg)" in _reason(found)
+    assert "1 of its images only in the base (2.jpg)" in _reason(found)
     assert found.findings["flipped"].isna().all()
 
 
 def test_an_image_that_only_the_head_has_makes_it_not_comparable() -> None:
     found = compare(side(answers([0, 1]), counts()), side(answers([0, 1, 0]), counts()))
     assert _verdicts(found)["top1"] == "not comparable"
-    assert "1 images only in head (2.jpg)" in _reason(found)
+    assert "1 of its images only in the head (2.jpg)" in _reason(found)
 
 
 def test_an_image_of_several_right_labels_is_right_with_each_of_them() -> None:
