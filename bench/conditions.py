@@ -63,6 +63,18 @@ def processor_name() -> str:
     return platform.processor() or platform.machine()
 
 
+@cache
+def processor_id() -> str | None:
+    """Return family, model and stepping, which tell apart processors that share a vague name."""
+    info = Path("/proc/cpuinfo")
+    if not info.is_file():
+        return None
+    lines = (line.partition(":") for line in info.read_text().partition("\n\n")[0].splitlines())
+    found = {name.strip(): value.strip() for name, _, value in lines}
+    known = [found[name] for name in ("cpu family", "model", "stepping") if name in found]
+    return "/".join(known) or None
+
+
 def cores() -> int:
     """Return how many cores this process may use."""
     if hasattr(os, "sched_getaffinity"):
@@ -79,6 +91,7 @@ def collect(device: str) -> dict[str, Any]:
         "device": device,
         "device_name": device_name(device),
         "processor": processor_name(),
+        "processor_id": processor_id(),
         "cores": cores(),
         "torch_threads": torch.get_num_threads(),
         "load_average_1min": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
