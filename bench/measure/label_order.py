@@ -9,8 +9,8 @@ import numpy as np
 import torch
 
 from bench import conditions
-from bench.data.decoders import DECODERS, open_decoder
 from bench.data.dataset import Dataset, open_dataset
+from bench.data.decoders import DECODERS, open_decoder
 from bench.data.preprocess import UNREADABLE, crop, decode
 from bench.measure.execution import Execution
 from bench.measure.scoring import read_out
