@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from bench.records import REFERENCE_DECODER, SETTINGS
+from reports import corruptions
 from reports.baseline import counts_csv
 from reports.flips import decoded
 from reports.render import render as render_as
@@ -101,7 +102,7 @@ def sheet(frame: pd.DataFrame) -> Sheet:
         header=tuple(_header(frame)),
         headings=tuple(Heading(c.title, c.numeric, c.on_terminal) for c in columns),
         sections=(Section(None, rows),),
-        notes=tuple(_notes(lines)),
+        notes=(*_notes(lines), *corruptions.notes(frame)),
     )
 
 

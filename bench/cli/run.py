@@ -128,7 +128,7 @@ def _datasets(data: str, labels: str) -> list[str]:
 
     datasets = each_of(data)
     opened = open_told(datasets[0], labels=labels)
-    if opened.recognised:
+    if opened.recognised or opened.unclaimed_val:
         print(f"zoobench: {opened.describe()}", file=sys.stderr)
     return datasets
 
