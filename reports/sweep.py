@@ -113,6 +113,7 @@ def draw_sweep(sweep: Sweep) -> "Figure":
         _draw_failures(upper, line, styles[line.label][0])
     upper.set_title(sweep.title, fontsize=10, loc="left")
     upper.set_ylim(bottom=0)
+    upper.yaxis.set_major_formatter("{x:,g}")
     upper.set_ylabel("images/s (batch / median step)")
     steps_ms = [1e3 * m.p99_s for line in sweep.lines for m in line.marks if m.p99_s]
     log = bool(steps_ms) and log_if_wide(lower, "y", steps_ms)
@@ -168,7 +169,7 @@ def _name_batches(axes: "Axes", sweep: Sweep) -> None:
     axes.xaxis.set_major_locator(FixedLocator(batches))
     axes.xaxis.set_major_formatter(FixedFormatter([str(batch) for batch in batches]))
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.margins(x=0.06)
+    axes.set_xlim(batches[0] / 1.3, batches[-1] * 1.3)  # crosses do not count by themselves
     axes.set_xlabel("batch size, log scale")
 
 
