@@ -24,8 +24,8 @@ class Settings(Model):
     # auto: resolved before the key is made, by resolve_memory_format.
     memory_format: MemoryFormat | Literal["auto"] = "auto"
     compile: CompileMode = "eager"
-    # None: 32 on a CPU, 256 on a GPU.
-    batch_size: int | None = None
+    # None: 32 on a CPU, 256 on a GPU. "auto": the largest that fits.
+    batch_size: int | Literal["auto"] | None = None
     decoder: str = REFERENCE_DECODER
 
 
@@ -56,6 +56,8 @@ class Job(Model):
     cache_bytes: int | None = None
     # Other geometries that later rows need of the same images.
     also: tuple[Preprocess, ...] = ()
+    # The relative standard error that timed medians must get to; None: the budget's floors do.
+    target_rse: float | None = None
 
     @property
     def only_counts(self) -> bool:
@@ -67,7 +69,7 @@ class Job(Model):
         """Return the measurements that yield the figures, each once, in a fixed order."""
         wanted = {MEASURE_OF[figure] for figure in self.figures}
         # Throughput before accuracy, whose lanes would leave their memory in the process.
-        order: tuple[Measure, ...] = ("complexity", "throughput", "accuracy")
+        order: tuple[Measure, ...] = ("complexity", "throughput", "training", "accuracy")
         return tuple(measure for measure in order if measure in wanted)
 
 
@@ -76,13 +78,14 @@ def plan(
     *,
     figures: Sequence[Figure],
     settings: Settings,
-    batches: Sequence[int | None],
+    batches: Sequence[int | Literal["auto"] | None],
     store: str,
     data: str | None,
     labels: str,
     limit: int | None,
     retry_failed: bool,
     cache_bytes: int | None = None,
+    target_rse: float | None = None,
 ) -> list[Job]:
     """Return one job for each entry and batch size."""
     return [
@@ -96,6 +99,7 @@ def plan(
             limit=limit,
             retry_failed=retry_failed,
             cache_bytes=cache_bytes,
+            target_rse=target_rse,
         )
         for entry in entries
         for batch in batches

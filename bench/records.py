@@ -8,11 +8,15 @@ from zoo.entry import Model
 
 SCHEMA_VERSION = 1
 
-Figure = Literal["params", "gmacs", "crosscheck", "top1", "speed", "memory"]
-Measure = Literal["complexity", "accuracy", "throughput"]
+Figure = Literal["params", "gmacs", "crosscheck", "top1", "speed", "memory", "train"]
+Measure = Literal["complexity", "accuracy", "throughput", "training"]
 Precision = Literal["fp32", "tf32", "bf16", "fp16", "amp"]
 MemoryFormat = Literal["contiguous", "channels_last"]
 CompileMode = Literal["eager", "inductor"]
+# How a batch size came about, and why a warm-up and a measurement ended.
+BatchPolicy = Literal["asked", "default", "auto"]
+WarmedUp = Literal["fixed", "stable", "cap"]
+Ended = Literal["floors", "target", "max_steps", "max_seconds"]
 
 # The decoder of the published figures: the others have other pixels.
 REFERENCE_DECODER = "pillow"
@@ -27,6 +31,7 @@ MEASURE_OF: dict[Figure, Measure] = {
     "top1": "accuracy",
     "speed": "throughput",
     "memory": "throughput",
+    "train": "training",
 }
 
 
@@ -64,6 +69,7 @@ _NETWORK = ("entry", "network", "input_px")
 _DEPENDS_ON: dict[Measure, tuple[str, ...]] = {
     "complexity": _NETWORK,
     "throughput": (*_NETWORK, *SETTINGS),
+    "training": (*_NETWORK, *SETTINGS),
     "accuracy": (
         *(*_NETWORK, *SETTINGS),
         *("weights_sha256", "preprocess", "dataset_digest", "decoder"),
@@ -147,10 +153,58 @@ class Accuracy(Model):
     forward_batch: int | None = None
 
 
-class Throughput(Model):
-    """Every timed step of forward passes on inputs that already lie on the device."""
+class Sampling(Model):
+    """The budget of a timed measurement, and why it ended; fields as of ``timing.Budget``."""
 
-    kind: Literal["throughput"] = "throughput"
+    warmed_up: WarmedUp
+    ended: Ended
+    min_steps: int
+    min_seconds: float
+    target_rse: float | None
+    max_steps: int
+    max_seconds: float
+
+
+class HostUse(Model):
+    """What the operating system counted while the steps were timed, for all threads together."""
+
+    user_s: float
+    system_s: float
+    minor_faults: int
+    involuntary_switches: int
+
+
+class GpuSample(Model):
+    """A GPU's state at a moment, ``at_s`` seconds after the first step began.
+
+    ``slowdowns`` are the driver's reasons to clock lower, by NVML's names. What the driver does
+    not tell is None.
+    """
+
+    at_s: float
+    sm_mhz: int | None
+    temperature_c: int | None
+    power_w: float | None
+    slowdowns: tuple[str, ...] | None
+    other_processes: int | None
+
+
+class GpuState(Model):
+    """A GPU before, while and after the steps were timed; ``note`` says why something is absent.
+
+    ``samples`` begins with the state before and ends with the state after. ``energy_j`` is what
+    all timed steps together took; ``throttled_steps`` are the places of steps that ran slowed down.
+    """
+
+    samples: tuple[GpuSample, ...]
+    throttled_steps: tuple[int, ...] | None
+    energy_j: float | None
+    note: str | None
+
+
+class Timed(Model):
+    """Every timed step on inputs that already lie on the device, and how it came about."""
+
     batch_size: int
     first_call_s: float
     warmup_steps: int
@@ -159,9 +213,28 @@ class Throughput(Model):
     clock: Literal["cuda_event", "perf_counter"]
     peak_memory_bytes: int | None
     peak_memory_kind: Literal["cuda_allocator", "process_rss"] | None
+    sampling: Sampling | None = None
+    host: HostUse | None = None
+    gpu: GpuState | None = None
 
 
-Evidence = Annotated[Complexity | Accuracy | Throughput, Field(discriminator="kind")]
+class Throughput(Timed):
+    """Forward passes."""
+
+    kind: Literal["throughput"] = "throughput"
+
+
+class Training(Timed):
+    """Training steps; the seconds of each of their parts add up to those of the step."""
+
+    kind: Literal["training"] = "training"
+    optimizer: str
+    forward_s: tuple[float, ...]
+    backward_s: tuple[float, ...]
+    optimizer_s: tuple[float, ...]
+
+
+Evidence = Annotated[Complexity | Accuracy | Throughput | Training, Field(discriminator="kind")]
 
 
 class Record(Model):

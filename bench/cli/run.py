@@ -35,7 +35,7 @@ def run(
     ] = "imagenet",
     figures: Annotated[
         str | None,
-        typer.Option(help=f"Some of {DEFAULT_FIGURES},crosscheck.", metavar="NAME[,NAME…]"),
+        typer.Option(help=f"Some of {DEFAULT_FIGURES},crosscheck,train.", metavar="NAME[,NAME…]"),
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     precision: Annotated[
@@ -47,7 +47,17 @@ def run(
     compiled: Annotated[bool, typer.Option("--compile", help="Run torch.compile's code.")] = False,
     batch: Annotated[
         str | None,
-        typer.Option(help="Default: 32 on a CPU, 256 on a GPU.", metavar="N[,N…]"),
+        typer.Option(
+            help="Default: 32 on a CPU, 256 on a GPU. auto: the largest that fits.",
+            metavar="N[,N…]|auto",
+        ),
+    ] = None,
+    target_rse: Annotated[
+        str | None,
+        typer.Option(
+            help="Time on until a speed's relative standard error is this small, like 0.5%.",
+            metavar="SHARE",
+        ),
     ] = None,
     limit: Annotated[
         int | None, typer.Option(min=1, help="Evaluate so many images, spread over the classes.")
@@ -80,7 +90,7 @@ def run(
 
     Exit code 1 if a row failed or an image could not be read, 2 for a mistake in the command.
     """
-    from bench.cli.choices import batches, size_bytes
+    from bench.cli.choices import batches, share, size_bytes
     from bench.cli.choices import figures as parse_figures
     from bench.cli.progress import progress_display
     from bench.cli.selection import select_entries
@@ -111,6 +121,7 @@ def run(
             limit=limit,
             retry_failed=retry_failed,
             cache_bytes=size_bytes("--cache-size", cache_size),
+            target_rse=share("--target-rse", target_rse, at_most=0.2),
         )
     ]
     Store(store).check_writable()

@@ -5,7 +5,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.stats import geometric_mean, mcnemar, noise_band, p_of_as_many, summarize, wilson
+from bench.stats import (
+    geometric_mean,
+    mcnemar,
+    median_rse,
+    noise_band,
+    p_of_as_many,
+    summarize,
+    wilson,
+)
 
 
 def test_wilson_equals_a_worked_example() -> None:
@@ -93,3 +101,31 @@ def test_a_band_scales_with_the_unit_and_holds_the_mean(runs: list[float], unit:
     assert band.low < geometric_mean(runs) < band.high
     assert scaled.low == pytest.approx(band.low * unit)
     assert scaled.high == pytest.approx(band.high * unit)
+
+
+@given(st.lists(st.floats(1e-3, 1e3), min_size=2, max_size=60), st.floats(1e-3, 1e3))
+def test_an_error_relative_to_the_median_has_no_unit(values: list[float], factor: float) -> None:
+    scaled = [value * factor for value in values]
+    assert median_rse(scaled) == pytest.approx(median_rse(values), abs=1e-9)
+
+
+@pytest.mark.parametrize("count", [15, 60, 400])
+def test_the_error_of_a_median_is_its_spread_over_samples(count: int) -> None:
+    samples = np.random.default_rng(1).normal(100, 10, (400, count))
+    medians = np.median(samples, axis=1)
+    real = medians.std() / medians.mean()
+    told = float(np.median([median_rse(sample) for sample in samples]))
+    assert 0.9 * real < told < 1.6 * real
+
+
+def test_the_error_sees_what_changes_slowly() -> None:
+    """400 steps in bursts of 40 know the median as well as ten steps do, not as 400."""
+    steps = np.repeat(np.random.default_rng(1).normal(100, 10, 10), 40)
+    steps += np.random.default_rng(2).normal(0, 1, 400)
+    assert median_rse(steps) > 0.02
+    assert median_rse(np.random.default_rng(1).permutation(steps)) < 0.02
+
+
+def test_of_one_value_no_error_is_known() -> None:
+    assert median_rse([1.0]) == float("inf")
+    assert median_rse([1.0, 1.0]) == 0
