@@ -12,6 +12,7 @@ from bench.records import (
     Measure,
     MemoryFormat,
     Precision,
+    Shard,
 )
 from zoo.entry import Entry, Model, Preprocess
 
@@ -42,7 +43,11 @@ def resolve_memory_format(settings: Settings, device: str) -> MemoryFormat:
 
 
 class Job(Model):
-    """One row to measure: an entry, its figures, settings and data."""
+    """One row to measure, or one shard of it: an entry, its figures, settings and data.
+
+    An executor that measures several rows at once says with ``cores`` how many of them this one may
+    use (None: all), and with ``alone`` that no neighbour disturbs its end-to-end pass.
+    """
 
     entry: Entry
     figures: tuple[Figure, ...]
@@ -56,6 +61,14 @@ class Job(Model):
     cache_bytes: int | None = None
     # Other geometries that later rows need of the same images.
     also: tuple[Preprocess, ...] = ()
+    shard: Shard | None = None
+    cores: int | None = None
+    alone: bool = True
+
+    @property
+    def is_timed(self) -> bool:
+        """Return whether it is timed on its device, so that no other row may run there."""
+        return "throughput" in self.measures
 
     @property
     def only_counts(self) -> bool:
@@ -83,12 +96,20 @@ def plan(
     limit: int | None,
     retry_failed: bool,
     cache_bytes: int | None = None,
+    shards: int = 1,
+    apart: bool = False,
 ) -> list[Job]:
-    """Return one job for each entry and batch size."""
+    """Return one job for each entry and batch size, or several.
+
+    Args:
+        shards: into how many jobs an evaluation is cut.
+        apart: whether what is timed and what is not are jobs of their own, so that the latter may
+            run side by side.
+    """
     return [
         Job(
             entry=entry,
-            figures=tuple(figures),
+            figures=some,
             settings=settings.model_copy(update={"batch_size": batch}),
             store=store,
             data=data,
@@ -96,9 +117,11 @@ def plan(
             limit=limit,
             retry_failed=retry_failed,
             cache_bytes=cache_bytes,
+            shard=shard,
         )
         for entry in entries
         for batch in batches
+        for some, shard in _parts(tuple(figures), shards, apart=apart)
     ]
 
 
@@ -131,4 +154,23 @@ def share_pixels(jobs: Sequence[Job], preprocess_of: Mapping[str, Preprocess | N
 
 def _images(job: Job) -> object:
     """Return what tells the images of one job from those of another."""
-    return job.data, job.labels, job.limit, job.settings.decoder
+    return job.data, job.labels, job.limit, job.settings.decoder, job.shard
+
+
+def _parts(
+    figures: tuple[Figure, ...], shards: int, *, apart: bool
+) -> Iterable[tuple[tuple[Figure, ...], Shard | None]]:
+    """Yield the figures of each job of a row, and the job's shard: what is timed comes last."""
+    if "top1" not in figures or (shards == 1 and not apart):
+        yield figures, None
+        return
+    timed = tuple(figure for figure in figures if MEASURE_OF[figure] == "throughput")
+    yield tuple(figure for figure in figures if figure not in timed), _shard(1, shards)
+    for index in range(2, shards + 1):
+        yield ("top1",), _shard(index, shards)
+    if timed:
+        yield timed, None
+
+
+def _shard(index: int, count: int) -> Shard | None:
+    return Shard(index=index, count=count) if count > 1 else None

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from bench.records import Accuracy, Complexity, EndToEnd, Measure, Record, RowKey, Throughput
+from bench.shards import whole_records
 from bench.stats import summarize, wilson
 from bench.store import Store
 
@@ -90,13 +91,17 @@ DTYPES: dict[str, str] = {
 
 def frame_of(store: Store) -> pd.DataFrame:
     """Return all rows of a store, in the order in which their entries were first measured."""
-    return to_frame(record for _, record in store.records())
+    return to_frame(record for _, record in whole_records(store))
 
 
 def to_frame(records: Iterable[Record]) -> pd.DataFrame:
-    """Join records into rows: a record belongs to each row whose key agrees with its own."""
+    """Join records into rows: a record belongs to each row whose key agrees with its own.
+
+    Shards have to be joined before: ``bench.shards.whole_records``.
+    """
     by_entry: dict[str, list[Record]] = defaultdict(list)
     for record in records:
+        assert record.key.shard is None, record.key
         by_entry[record.key.entry].append(record)
     rows = [_row(key, own) for own in by_entry.values() for key in _row_keys(own)]
     frame = pd.DataFrame(rows, columns=list(DTYPES))
@@ -125,7 +130,7 @@ def _row(key: RowKey, records: list[Record]) -> dict[str, Any]:
             # The newest speaks, but a failure does not take back what was measured.
             if earlier is None or record.status == "measured" or earlier.status == "failed":
                 chosen[record.measure] = record
-    row: dict[str, Any] = key.model_dump()
+    row: dict[str, Any] = key.model_dump(exclude={"shard"})
     reasons = []
     for measure, record in chosen.items():
         row |= _conditions(record)
