@@ -135,7 +135,7 @@ def share_pixels(jobs: Sequence[Job], preprocess_of: Mapping[str, Preprocess | N
     groups: dict[object, list[Job]] = {}
     for job in jobs:
         preprocess = preprocess_of.get(job.entry.name) if "top1" in job.figures else None
-        group = job.entry.name if preprocess is None else (_images(job), geometry(preprocess))
+        group = job.entry.name if preprocess is None else (images_of(job), geometry(preprocess))
         groups.setdefault(group, []).append(job)
     shared: list[Job] = []
     later: dict[object, dict[str, Preprocess]] = {}
@@ -144,7 +144,7 @@ def share_pixels(jobs: Sequence[Job], preprocess_of: Mapping[str, Preprocess | N
         if preprocess is None:
             shared.append(job)
             continue
-        wanted = later.setdefault(_images(job), {})
+        wanted = later.setdefault(images_of(job), {})
         mine = geometry(preprocess)
         also = tuple(other for name, other in wanted.items() if name != mine)
         shared.append(job.model_copy(update={"also": also}))
@@ -152,7 +152,7 @@ def share_pixels(jobs: Sequence[Job], preprocess_of: Mapping[str, Preprocess | N
     return shared[::-1]
 
 
-def _images(job: Job) -> object:
+def images_of(job: Job) -> object:
     """Return what tells the images of one job from those of another."""
     return job.data, job.labels, job.limit, job.settings.decoder, job.shard
 

@@ -15,7 +15,7 @@ from bench import worker
 from bench.conditions import ALLOCATOR_ENVIRONMENT, cores
 from bench.executors import Listener, Placement
 from bench.executors.ledger import Ledger
-from bench.executors.places import place_for
+from bench.executors.places import choose
 from bench.plan import Job, Settings
 from zoo.entry import Entry
 from zoo.errors import InterruptedRunError, ZoobenchError
@@ -122,13 +122,14 @@ def _start_one(
     timeout_s: float | None,
     listen: Listener,
 ) -> "_Row | None":
-    """Start the first row that may start now, if one may."""
+    """Start a row that may start now, if one may."""
     placed = [row.placed for row in running]
-    for position, job in enumerate(waiting):
-        if place := place_for(job, placed, placement, cores()):
-            del waiting[position]
-            return _Row(job, place.given_to(job), timeout_s, listen)
-    return None
+    chosen = choose(waiting, placed, placement, cores())
+    if chosen is None:
+        return None
+    job, place = chosen
+    waiting.remove(job)
+    return _Row(job, place.given_to(job), timeout_s, listen)
 
 
 def _shortest_wait_s(running: Sequence["_Row"]) -> float | None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bench.executors import Placement
-from bench.plan import Job
+from bench.plan import Job, images_of
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,24 @@ class Place:
         return job.model_copy(
             update={"settings": settings, "cores": self.cores, "alone": self.alone}
         )
+
+
+def choose(
+    waiting: Sequence[Job], running: Sequence[Job], placement: Placement, cores: int
+) -> tuple[Job, Place] | None:
+    """Return the next row to start and where, or None if all have to wait.
+
+    It is the first that may start; better, the first whose images no running row evaluates, since
+    two that decode the same images at the same time cannot share the pixels.
+    """
+    busy = {images_of(job) for job in running if "top1" in job.figures}
+    first = None
+    for job in waiting:
+        if place := place_for(job, running, placement, cores):
+            if "top1" not in job.figures or images_of(job) not in busy:
+                return job, place
+            first = first or (job, place)
+    return first
 
 
 def place_for(job: Job, running: Sequence[Job], placement: Placement, cores: int) -> Place | None:

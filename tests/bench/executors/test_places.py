@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.executors import Placement
-from bench.executors.places import place_for
+from bench.executors.places import choose, place_for
 from bench.plan import Job, Settings
-from bench.records import Figure
+from bench.records import Figure, Shard
 from zoo.entry import Entry
 
 CORES = 8
@@ -78,6 +78,20 @@ def test_no_timed_row_ever_shares_its_device(kinds: list[str], placement: Placem
         if job.is_timed:
             assert [other.settings.device for other in running].count(job.settings.device) == 1
     assert sum(job.cores or 0 for job in running) <= CORES
+
+
+def test_rows_on_other_images_go_first_as_they_decode_nothing_twice() -> None:
+    first, second = (
+        _job("evaluated").model_copy(update={"shard": Shard(index=i, count=2)}) for i in (1, 2)
+    )
+    workers = Placement(workers=3)
+    chosen = choose([first, second], [first], workers, CORES)
+    assert chosen is not None
+    assert chosen[0] == second
+    chosen = choose([first, second], [first, second], workers, CORES)
+    assert chosen is not None
+    assert chosen[0] == first  # rather than an idle core
+    assert choose([], [first], workers, CORES) is None
 
 
 def test_a_device_that_is_free_again_is_given_again() -> None:
