@@ -92,10 +92,21 @@ def processor_id() -> str | None:
 
 
 def cores() -> int:
-    """Return how many cores this process may use."""
+    """Return how many cores this process may use: its affinity's, or fewer by OMP_NUM_THREADS."""
     if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+        count = len(os.sched_getaffinity(0))
+    else:
+        count = os.cpu_count() or 1
+    limit = os.environ.get("OMP_NUM_THREADS", "")
+    return min(count, int(limit)) if limit.isdigit() and int(limit) > 0 else count
+
+
+def limit_cores(count: int) -> None:
+    """Let this process use so many cores: its lanes, and torch's threads."""
+    import torch
+
+    os.environ["OMP_NUM_THREADS"] = str(count)
+    torch.set_num_threads(count)
 
 
 def available_memory_bytes() -> int | None:

@@ -35,11 +35,29 @@ MEASURE_OF: dict[Figure, Measure] = {
 }
 
 
+class Shard(Model):
+    """One of ``count`` parts of a dataset, by ``index`` from 1; cut as evenly as images allow."""
+
+    index: int
+    count: int
+
+    def __str__(self) -> str:
+        return f"shard {self.index} of {self.count}"
+
+    def of(self, images: int) -> range:
+        """Return the places of the shard's images: consecutive, each in exactly one shard."""
+        return range(
+            images * (self.index - 1) // self.count,
+            images * self.index // self.count,
+        )
+
+
 class RowKey(Model):
     """What identifies a row: two measurements with equal keys measured the same thing.
 
     A field is None where the measurement does not depend on it: counting operators needs neither
-    weights nor a device. ``reports.frame`` joins records whose stated fields agree.
+    weights nor a device. ``reports.frame`` joins records whose stated fields agree. ``shard`` tells
+    the parts of one evaluation apart; ``reports.shards`` joins them to a record without one.
     """
 
     entry: str
@@ -55,6 +73,7 @@ class RowKey(Model):
     compile: CompileMode | None = None
     batch_size: int | None = None
     decoder: str | None = None
+    shard: Shard | None = None
 
     def of(self, measure: Measure) -> "RowKey":
         """Return the key with only the fields that the measurement depends on."""
@@ -72,7 +91,7 @@ _DEPENDS_ON: dict[Measure, tuple[str, ...]] = {
     "training": (*_NETWORK, *SETTINGS),
     "accuracy": (
         *(*_NETWORK, *SETTINGS),
-        *("weights_sha256", "preprocess", "dataset_digest", "decoder"),
+        *("weights_sha256", "preprocess", "dataset_digest", "decoder", "shard"),
     ),
 }
 

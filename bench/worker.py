@@ -17,6 +17,7 @@ from typing import Any
 
 from bench import conditions
 from bench.data.decoders import open_decoder
+from bench.executors import Placement
 from bench.measure import Batch, Result, Row, measure
 from bench.plan import Job, Settings
 from bench.records import NOT_CHECKED, Accuracy, Complexity, Measure, Record, RowKey, Timed
@@ -30,16 +31,23 @@ Send = Callable[[dict[str, Any]], None]
 
 
 def check_main(
-    entries: list[Entry], settings: Settings, where: str, log: str, pipe: Connection
+    entries: list[Entry],
+    settings: Settings,
+    placement: Placement,
+    where: str,
+    log: str,
+    pipe: Connection,
 ) -> None:
     """Check the settings and every entry in a process that has torch; send what is wrong."""
     from bench.measure import execution  # torch, which the parent does without
 
     redirect_output(log)
     try:
-        device = conditions.resolve_device(settings.device)
-        execution.check(settings, device)
-        open_decoder(settings.decoder, device)
+        for device in placement.devices:
+            resolved = conditions.resolve_device(device)
+            execution.check(settings, resolved)
+            open_decoder(settings.decoder, resolved)
+            _check_workers(placement.workers, resolved)
     except ZoobenchError as error:
         pipe.send(str(error))
     try:
@@ -61,10 +69,23 @@ def preprocess_main(entries: list[Entry], log: str, pipe: Connection) -> None:
     pipe.send(None)
 
 
+def _check_workers(workers: int, device: str) -> None:
+    """Raise ZoobenchError if so many rows cannot share the device."""
+    if workers > 1 and device.startswith("cuda"):
+        raise ZoobenchError(
+            "--workers is for a CPU: a GPU measures one row at a time; name several, like "
+            "--device cuda:0,cuda:1"
+        )
+    if workers > conditions.cores():
+        raise ZoobenchError(f"--workers {workers}: this machine has {conditions.cores()} cores")
+
+
 def main(job: Job, log: str, pipe: Connection) -> None:
     """Measure one row. Never raises: what goes wrong is sent, and recorded as the row's reason."""
     redirect_output(log)
     _die_with(pipe)
+    if job.cores is not None:
+        conditions.limit_cores(job.cores)
     lock = threading.Lock()
 
     def send(event: dict[str, Any]) -> None:
@@ -157,7 +178,11 @@ def _measure_once(name: Measure, key: RowKey, row: Row, store: Store, send: Send
         evidence=None if result is None else result.evidence,
         started_at=started_at,
         seconds=time.perf_counter() - started,
-        conditions=conditions.collect(row.device, load_before) | {"batch": _batch(row, key)},
+        conditions={
+            **conditions.collect(row.device, load_before),
+            "batch": _batch(row, key),
+            "alone": row.job.alone,
+        },
     )
     store.append(record, None if result is None else result.predictions)
     send({**_told(record), "event": "recorded"})

@@ -104,7 +104,11 @@ def load_baseline(folder: Path) -> Side:
 
 def _load_answers(folder: Path, item: _AnswersFile) -> Answers:
     path = folder / PREDICTIONS / item.file
-    found = Answers(item.key, item.content_sha256, predictions_frame(path.read_bytes()))
+    found = Answers(
+        item.key,
+        item.content_sha256,
+        predictions_frame(pd.read_parquet(io.BytesIO(path.read_bytes()))),
+    )
     if (len(found.frame), found.correct) != (item.images, item.correct_top1):
         raise ReportError(
             f"{path}: {found.correct} of {len(found.frame)} right, and {folder / INDEX} says "

@@ -19,6 +19,7 @@ from bench.records import (
     Timed,
     Training,
 )
+from bench.shards import whole_records
 from bench.stats import StepSummary, summarize, wilson
 from bench.store import Store
 from reports.flips import Flips, flips
@@ -136,7 +137,7 @@ DTYPES: dict[str, str] = {
 
 def frame_of(store: Store) -> pd.DataFrame:
     """Return all rows of a store, in the order in which their entries were first measured."""
-    found = list(store.records())
+    found = list(whole_records(store))
     return to_frame((record for _, record in found), flips(store, found))
 
 
@@ -145,10 +146,12 @@ def to_frame(
 ) -> pd.DataFrame:
     """Join records into rows: a record belongs to each row whose key agrees with its own.
 
-    ``flips`` are those of rows by another decoder than the reference.
+    Shards have to be joined before: ``bench.shards.whole_records``. ``flips`` are those of rows by
+    another decoder than the reference.
     """
     by_entry: dict[str, list[Record]] = defaultdict(list)
     for record in records:
+        assert record.key.shard is None, record.key
         by_entry[record.key.entry].append(record)
     rows = [_row(key, own, flips or {}) for own in by_entry.values() for key in _row_keys(own)]
     frame = pd.DataFrame(rows, columns=list(DTYPES))
@@ -177,7 +180,7 @@ def _row(key: RowKey, records: list[Record], flips: Mapping[RowKey, Flips]) -> d
             # The newest speaks, but a failure does not take back what was measured.
             if earlier is None or record.status == "measured" or earlier.status == "failed":
                 chosen[record.measure] = record
-    row: dict[str, Any] = key.model_dump()
+    row: dict[str, Any] = key.model_dump(exclude={"shard"})
     reasons = []
     for measure, record in chosen.items():
         row |= _conditions(record)

@@ -3,7 +3,6 @@
 Counts, the class that was predicted for each image, and the speeds of one or several runs.
 """
 
-import io
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any, ClassVar
 import pandas as pd
 
 from bench.records import Accuracy, Complexity, Measure, Record, RowKey, Throughput
+from bench.shards import load_predictions, whole_records
 from bench.stats import summarize
 from bench.store import Store
 from zoo.entry import Model
@@ -112,7 +112,7 @@ def side_of_store(url: str) -> Side:
     speeds: dict[tuple[str, RowKey, str], Speed] = {}
     failures: dict[tuple[Measure, RowKey], str] = {}
     notes: dict[tuple[str, RowKey], str] = {}
-    for folder, record in store.records():
+    for folders, record in whole_records(store):
         if record.evidence is None:
             failures[record.measure, record.key] = str(record.reason)
             continue
@@ -127,7 +127,7 @@ def side_of_store(url: str) -> Side:
             )
             newest["counts", record.key] = counts
         elif isinstance(record.evidence, Accuracy) and record.predictions:
-            frame = predictions_frame(store.read_file(folder, record.predictions))
+            frame = predictions_frame(load_predictions(store, folders).to_pandas())
             newest["answers", record.key] = Answers(
                 record.key, record.evidence.content_sha256, frame
             )
@@ -163,12 +163,11 @@ def side_of_csv(path: Path) -> Side:
     return Side(str(path), items)
 
 
-def predictions_frame(parquet: bytes) -> pd.DataFrame:
-    """Return images, labels and predicted classes of a Parquet file of predictions.
+def predictions_frame(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return images, labels and predicted classes of the content of a file of predictions.
 
     An image of several right labels has them in ``labels``; a baseline's file says what is right.
     """
-    frame = pd.read_parquet(io.BytesIO(parquet))
     if "labels" in frame:
         pairs = zip(frame["pred"], frame["labels"], strict=True)
         frame["right"] = [pred in labels for pred, labels in pairs]

@@ -42,6 +42,17 @@ def size_bytes(option: str, text: str | None) -> int | None:
     return round(float(match[1]) * base ** " kmgt".index(match[2] or " "))
 
 
+def devices(text: str) -> tuple[str, ...]:
+    """Return the devices of a comma-separated list; several are GPUs, each named once."""
+    words = tuple(word.strip() for word in text.split(","))
+    gpus = all(re.fullmatch(r"cuda:\d+", word) for word in words)
+    if len(words) > 1 and (not gpus or len(set(words)) < len(words)):
+        raise ZoobenchError(
+            f"--device {text!r}: several devices are GPUs, each named once, like cuda:0,cuda:1"
+        )
+    return words
+
+
 def batches(text: str | None) -> Sequence[int | Literal["auto"] | None]:
     """Return the batch sizes of a comma-separated list; None stands for the device's default."""
     if text is None:

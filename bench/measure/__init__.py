@@ -95,6 +95,12 @@ class Row:
             raise DataError("no dataset was given; use --data DIR")
         return open_dataset(self.job.data, labels=self.job.labels, limit=self.job.limit)
 
+    @property
+    def images(self) -> range:
+        """Return the places of the images that this job evaluates: all, or its shard's."""
+        total = len(self.dataset)
+        return range(total) if self.job.shard is None else self.job.shard.of(total)
+
     @cached_property
     def weights(self) -> WeightsFile:
         """Return the weights' file; raise WeightsError if they cannot be had."""
@@ -120,6 +126,7 @@ class Row:
             # An automatic one takes a search, which counting does without.
             batch_size=None if measure == "complexity" else self.batch_size,
             decoder=settings.decoder if accuracy else None,
+            shard=self.job.shard,
         ).of(measure)
 
 
