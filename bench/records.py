@@ -57,7 +57,7 @@ class RowKey(Model):
 
     A field is None where the measurement does not depend on it: counting operators needs neither
     weights nor a device. ``reports.frame`` joins records whose stated fields agree. ``shard`` tells
-    the parts of one evaluation apart; ``reports.shards`` joins them to a record without one.
+    the parts of one evaluation apart; ``bench.shards`` joins them to a record without one.
     """
 
     entry: str
@@ -82,6 +82,8 @@ class RowKey(Model):
 
 
 _ALL_FIELDS = tuple(RowKey.model_fields)
+# What identifies a row of a report, where shards are joined.
+ROW_FIELDS = tuple(name for name in _ALL_FIELDS if name != "shard")
 # What makes one speed comparable with another.
 SETTINGS = ("device", "device_name", "precision", "memory_format", "compile", "batch_size")
 _NETWORK = ("entry", "network", "input_px")

@@ -13,7 +13,7 @@ from typing import Any, Literal, get_args
 
 import pandas as pd
 
-from bench.records import RowKey
+from bench.records import ROW_FIELDS, RowKey
 from bench.stats import BAND_MIN_RUNS, geometric_mean, mcnemar, noise_band, p_of_as_many
 from reports.match import Difference, Pair, pairs
 from reports.side import Answers, Counts, Item, Side, Speed
@@ -48,7 +48,7 @@ ROUNDING_FLIPS = 0.005
 _NAMED = 3
 
 DTYPES: dict[str, str] = {
-    **{name: "Int64" if name == "batch_size" else "string" for name in RowKey.model_fields},
+    **{name: "Int64" if name == "batch_size" else "string" for name in ROW_FIELDS},
     "figure": "string",
     "verdict": "string",
     "reason": "string",
@@ -137,7 +137,7 @@ def compare(base: Side, head: Side) -> Comparison:
     found = [
         finding for pair in pairs(base, head) if not pair.spare for finding in judged(pair, head)
     ]
-    rows = [{**item.key.model_dump(), **_columns(item)} for item in found]
+    rows = [{**item.key.model_dump(include=set(ROW_FIELDS)), **_columns(item)} for item in found]
     findings = pd.DataFrame(rows, columns=list(DTYPES)).astype(DTYPES)
     return Comparison(base.name, head.name, findings, _all_flips(found))
 

@@ -9,13 +9,13 @@ from typing import Any
 
 import pandas as pd
 
-from bench.records import RowKey
+from bench.records import ROW_FIELDS
 from zoo.imagenet_c import ALEXNET_ERRORS, CORRUPTIONS, KIND, SEVERITIES
 
 # What a whole condition has.
 IMAGES = 50_000
 _CONDITIONS = [f"{corruption}/{severity}" for corruption in CORRUPTIONS for severity in SEVERITIES]
-_SAME = [name for name in RowKey.model_fields if name != "dataset_digest"]
+_SAME = [name for name in ROW_FIELDS if name != "dataset_digest"]
 COLUMNS = (*_SAME, "images", "conditions", "mce", "mean_error", "reason")
 
 
