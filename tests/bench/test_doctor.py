@@ -262,6 +262,6 @@ def test_the_command_says_it_in_80_columns(
     assert "WRONG       count        4 images" in printed
     assert "mend: " in printed
     assert "4 images are too few" in printed
-    assert printed.endswith("2 of these are wrong\n")
+    assert printed.endswith("found wrong: 2\n")
     assert call("doctor", str(tmp_path / "none")) == 2
     assert call("doctor", str(root), "--model", "none") == 2
