@@ -1,8 +1,10 @@
 """What the machine and the software were while a row was measured."""
 
+import ctypes
 import os
 import platform
 import subprocess
+from collections import Counter
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -20,6 +22,20 @@ ALLOCATOR_ENVIRONMENT = {
     # One arena for all threads: the others are capped at 64 MiB and map anything larger afresh.
     "MALLOC_ARENA_MAX": "1",
 }
+# What decides how many threads there are, where they run, and how they wait.
+_THREADS_ENVIRONMENT = (
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "OMP_PROC_BIND",
+    "OMP_PLACES",
+    "OMP_WAIT_POLICY",
+    "GOMP_CPU_AFFINITY",
+    "GOMP_SPINCOUNT",
+    "KMP_AFFINITY",
+    "KMP_BLOCKTIME",
+)
+_CGROUP = Path("/sys/fs/cgroup")
+_CPUS = Path("/sys/devices/system/cpu")
 
 
 def resolve_device(asked: str) -> str:
@@ -63,14 +79,103 @@ def processor_name() -> str:
     return platform.processor() or platform.machine()
 
 
+@cache
+def processor_id() -> str | None:
+    """Return family, model and stepping, which tell apart processors that share a vague name."""
+    info = Path("/proc/cpuinfo")
+    if not info.is_file():
+        return None
+    lines = (line.partition(":") for line in info.read_text().partition("\n\n")[0].splitlines())
+    found = {name.strip(): value.strip() for name, _, value in lines}
+    known = [found[name] for name in ("cpu family", "model", "stepping") if name in found]
+    return "/".join(known) or None
+
+
 def cores() -> int:
-    """Return how many cores this process may use."""
+    """Return how many cores this process may use: its affinity's, or fewer by OMP_NUM_THREADS."""
     if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+        count = len(os.sched_getaffinity(0))
+    else:
+        count = os.cpu_count() or 1
+    limit = os.environ.get("OMP_NUM_THREADS", "")
+    return min(count, int(limit)) if limit.isdigit() and int(limit) > 0 else count
 
 
-def collect(device: str) -> dict[str, Any]:
+def limit_cores(count: int) -> None:
+    """Let this process use so many cores: its lanes, and torch's threads."""
+    import torch
+
+    os.environ["OMP_NUM_THREADS"] = str(count)
+    torch.set_num_threads(count)
+
+
+def available_memory_bytes() -> int | None:
+    """Return the memory that can be had without swapping, by the kernel and by the container."""
+    info = Path("/proc/meminfo")
+    if not info.is_file():
+        return None
+    fields = dict(line.split(":", 1) for line in info.read_text().splitlines())
+    left = [int(fields["MemAvailable"].split()[0]) * 1024]
+    # cgroup v2, then v1, as a container sees them.
+    for limit, used in (
+        ("memory.max", "memory.current"),
+        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
+    ):
+        values = [_first_word(_CGROUP / name) for name in (limit, used)]
+        if all(value.isdigit() for value in values):
+            left.append(int(values[0]) - int(values[1]))
+    return max(0, min(left))
+
+
+def load_average() -> float | None:
+    """Return the load average of the last minute, where the system has one."""
+    return os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+
+
+def governors() -> dict[str, int] | None:
+    """Return the frequency governors and how many cores each has; None if none is told."""
+    found = Counter(_first_word(path) for path in _CPUS.glob("cpu*/cpufreq/scaling_governor"))
+    return dict(found) or None
+
+
+def malloc_library() -> str | None:
+    """Return the file whose ``malloc`` this process calls, with glibc's version; None if unknown.
+
+    It is asked of the dynamic linker, so a preloaded jemalloc or tcmalloc is told as what it is.
+    """
+    try:
+        library = ctypes.CDLL(None)
+        address = ctypes.cast(library.malloc, ctypes.c_void_p)
+        found = _DlInfo()
+        if not library.dladdr(address, ctypes.byref(found)) or not found.file:
+            return None
+    except (OSError, AttributeError):
+        return None
+    path = os.fsdecode(found.file)
+    if Path(path).name.startswith("libc.so"):
+        return f"{path} ({' '.join(platform.libc_ver())})"
+    return path
+
+
+class _DlInfo(ctypes.Structure):
+    """``Dl_info`` of dlfcn.h."""
+
+    _fields_ = (
+        ("file", ctypes.c_char_p),
+        ("base", ctypes.c_void_p),
+        ("symbol", ctypes.c_char_p),
+        ("symbol_address", ctypes.c_void_p),
+    )
+
+
+def _first_word(path: Path) -> str:
+    try:
+        return (path.read_text().split() or [""])[0]
+    except OSError:
+        return ""
+
+
+def collect(device: str, load_before: float | None = None) -> dict[str, Any]:
     """Return versions, device, threads, allocator and load, as plain JSON values."""
     import torch
 
@@ -79,10 +184,18 @@ def collect(device: str) -> dict[str, Any]:
         "device": device,
         "device_name": device_name(device),
         "processor": processor_name(),
+        "processor_id": processor_id(),
         "cores": cores(),
+        "affinity": sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
+        "governors": governors(),
         "torch_threads": torch.get_num_threads(),
-        "load_average_1min": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
+        "torch_interop_threads": torch.get_num_interop_threads(),
+        "threads": {name: os.environ.get(name) for name in _THREADS_ENVIRONMENT},
+        "load_average_1min": load_average(),
+        "load_average_1min_before": load_before,
         "allocator": {name: os.environ.get(name) for name in ALLOCATOR_ENVIRONMENT},
+        "malloc": malloc_library(),
+        "preloaded": os.environ.get("LD_PRELOAD"),
     }
     if device.startswith("cuda"):
         found |= {

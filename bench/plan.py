@@ -12,8 +12,12 @@ from bench.records import (
     Measure,
     MemoryFormat,
     Precision,
+    Shard,
 )
 from zoo.entry import Entry, Model, Preprocess
+
+# What is timed on its device, where nothing may run beside it.
+_TIMED: set[Measure] = {"throughput", "training"}
 
 
 class Settings(Model):
@@ -24,8 +28,8 @@ class Settings(Model):
     # auto: resolved before the key is made, by resolve_memory_format.
     memory_format: MemoryFormat | Literal["auto"] = "auto"
     compile: CompileMode = "eager"
-    # None: 32 on a CPU, 256 on a GPU.
-    batch_size: int | None = None
+    # None: 32 on a CPU, 256 on a GPU. "auto": the largest that fits.
+    batch_size: int | Literal["auto"] | None = None
     decoder: str = REFERENCE_DECODER
 
 
@@ -42,7 +46,11 @@ def resolve_memory_format(settings: Settings, device: str) -> MemoryFormat:
 
 
 class Job(Model):
-    """One row to measure: an entry, its figures, settings and data."""
+    """One row to measure, or one shard of it: an entry, its figures, settings and data.
+
+    An executor that measures several rows at once says with ``cores`` how many of them this one may
+    use (None: all), and with ``alone`` that no neighbour disturbs its end-to-end pass.
+    """
 
     entry: Entry
     figures: tuple[Figure, ...]
@@ -56,6 +64,16 @@ class Job(Model):
     cache_bytes: int | None = None
     # Other geometries that later rows need of the same images.
     also: tuple[Preprocess, ...] = ()
+    # The relative standard error that timed medians must get to; None: the budget's floors do.
+    target_rse: float | None = None
+    shard: Shard | None = None
+    cores: int | None = None
+    alone: bool = True
+
+    @property
+    def is_timed(self) -> bool:
+        """Return whether it is timed on its device, so that no other row may run there."""
+        return bool(_TIMED & set(self.measures))
 
     @property
     def only_counts(self) -> bool:
@@ -67,7 +85,7 @@ class Job(Model):
         """Return the measurements that yield the figures, each once, in a fixed order."""
         wanted = {MEASURE_OF[figure] for figure in self.figures}
         # Throughput before accuracy, whose lanes would leave their memory in the process.
-        order: tuple[Measure, ...] = ("complexity", "throughput", "accuracy")
+        order: tuple[Measure, ...] = ("complexity", "throughput", "training", "accuracy")
         return tuple(measure for measure in order if measure in wanted)
 
 
@@ -76,19 +94,28 @@ def plan(
     *,
     figures: Sequence[Figure],
     settings: Settings,
-    batches: Sequence[int | None],
+    batches: Sequence[int | Literal["auto"] | None],
     store: str,
     data: str | None,
     labels: str,
     limit: int | None,
     retry_failed: bool,
     cache_bytes: int | None = None,
+    target_rse: float | None = None,
+    shards: int = 1,
+    apart: bool = False,
 ) -> list[Job]:
-    """Return one job for each entry and batch size."""
+    """Return one job for each entry and batch size, or several.
+
+    Args:
+        shards: into how many jobs an evaluation is cut.
+        apart: whether what is timed and what is not are jobs of their own, so that the latter may
+            run side by side.
+    """
     return [
         Job(
             entry=entry,
-            figures=tuple(figures),
+            figures=some,
             settings=settings.model_copy(update={"batch_size": batch}),
             store=store,
             data=data,
@@ -96,9 +123,12 @@ def plan(
             limit=limit,
             retry_failed=retry_failed,
             cache_bytes=cache_bytes,
+            target_rse=target_rse,
+            shard=shard,
         )
         for entry in entries
         for batch in batches
+        for some, shard in _parts(tuple(figures), shards, apart=apart)
     ]
 
 
@@ -112,7 +142,7 @@ def share_pixels(jobs: Sequence[Job], preprocess_of: Mapping[str, Preprocess | N
     groups: dict[object, list[Job]] = {}
     for job in jobs:
         preprocess = preprocess_of.get(job.entry.name) if "top1" in job.figures else None
-        group = job.entry.name if preprocess is None else (_images(job), geometry(preprocess))
+        group = job.entry.name if preprocess is None else (images_of(job), geometry(preprocess))
         groups.setdefault(group, []).append(job)
     shared: list[Job] = []
     later: dict[object, dict[str, Preprocess]] = {}
@@ -121,7 +151,7 @@ def share_pixels(jobs: Sequence[Job], preprocess_of: Mapping[str, Preprocess | N
         if preprocess is None:
             shared.append(job)
             continue
-        wanted = later.setdefault(_images(job), {})
+        wanted = later.setdefault(images_of(job), {})
         mine = geometry(preprocess)
         also = tuple(other for name, other in wanted.items() if name != mine)
         shared.append(job.model_copy(update={"also": also}))
@@ -129,6 +159,25 @@ def share_pixels(jobs: Sequence[Job], preprocess_of: Mapping[str, Preprocess | N
     return shared[::-1]
 
 
-def _images(job: Job) -> object:
+def images_of(job: Job) -> object:
     """Return what tells the images of one job from those of another."""
-    return job.data, job.labels, job.limit, job.settings.decoder
+    return job.data, job.labels, job.limit, job.settings.decoder, job.shard
+
+
+def _parts(
+    figures: tuple[Figure, ...], shards: int, *, apart: bool
+) -> Iterable[tuple[tuple[Figure, ...], Shard | None]]:
+    """Yield the figures of each job of a row, and the job's shard: what is timed comes last."""
+    if "top1" not in figures or (shards == 1 and not apart):
+        yield figures, None
+        return
+    timed = tuple(figure for figure in figures if MEASURE_OF[figure] in _TIMED)
+    yield tuple(figure for figure in figures if figure not in timed), _shard(1, shards)
+    for index in range(2, shards + 1):
+        yield ("top1",), _shard(index, shards)
+    if timed:
+        yield timed, None
+
+
+def _shard(index: int, count: int) -> Shard | None:
+    return Shard(index=index, count=count) if count > 1 else None

@@ -8,11 +8,15 @@ from zoo.entry import Model
 
 SCHEMA_VERSION = 1
 
-Figure = Literal["params", "gmacs", "crosscheck", "top1", "speed", "memory"]
-Measure = Literal["complexity", "accuracy", "throughput"]
+Figure = Literal["params", "gmacs", "crosscheck", "top1", "speed", "memory", "train"]
+Measure = Literal["complexity", "accuracy", "throughput", "training"]
 Precision = Literal["fp32", "tf32", "bf16", "fp16", "amp"]
 MemoryFormat = Literal["contiguous", "channels_last"]
 CompileMode = Literal["eager", "inductor"]
+# How a batch size came about, and why a warm-up and a measurement ended.
+BatchPolicy = Literal["asked", "default", "auto"]
+WarmedUp = Literal["fixed", "stable", "cap"]
+Ended = Literal["floors", "target", "max_steps", "max_seconds"]
 
 # The decoder of the published figures: the others have other pixels.
 REFERENCE_DECODER = "pillow"
@@ -27,14 +31,33 @@ MEASURE_OF: dict[Figure, Measure] = {
     "top1": "accuracy",
     "speed": "throughput",
     "memory": "throughput",
+    "train": "training",
 }
+
+
+class Shard(Model):
+    """One of ``count`` parts of a dataset, by ``index`` from 1; cut as evenly as images allow."""
+
+    index: int
+    count: int
+
+    def __str__(self) -> str:
+        return f"shard {self.index} of {self.count}"
+
+    def of(self, images: int) -> range:
+        """Return the places of the shard's images: consecutive, each in exactly one shard."""
+        return range(
+            images * (self.index - 1) // self.count,
+            images * self.index // self.count,
+        )
 
 
 class RowKey(Model):
     """What identifies a row: two measurements with equal keys measured the same thing.
 
     A field is None where the measurement does not depend on it: counting operators needs neither
-    weights nor a device. ``reports.frame`` joins records whose stated fields agree.
+    weights nor a device. ``reports.frame`` joins records whose stated fields agree. ``shard`` tells
+    the parts of one evaluation apart; ``bench.shards`` joins them to a record without one.
     """
 
     entry: str
@@ -50,6 +73,7 @@ class RowKey(Model):
     compile: CompileMode | None = None
     batch_size: int | None = None
     decoder: str | None = None
+    shard: Shard | None = None
 
     def of(self, measure: Measure) -> "RowKey":
         """Return the key with only the fields that the measurement depends on."""
@@ -58,15 +82,18 @@ class RowKey(Model):
 
 
 _ALL_FIELDS = tuple(RowKey.model_fields)
+# What identifies a row of a report, where shards are joined.
+ROW_FIELDS = tuple(name for name in _ALL_FIELDS if name != "shard")
 # What makes one speed comparable with another.
 SETTINGS = ("device", "device_name", "precision", "memory_format", "compile", "batch_size")
 _NETWORK = ("entry", "network", "input_px")
 _DEPENDS_ON: dict[Measure, tuple[str, ...]] = {
     "complexity": _NETWORK,
     "throughput": (*_NETWORK, *SETTINGS),
+    "training": (*_NETWORK, *SETTINGS),
     "accuracy": (
         *(*_NETWORK, *SETTINGS),
-        *("weights_sha256", "preprocess", "dataset_digest", "decoder"),
+        *("weights_sha256", "preprocess", "dataset_digest", "decoder", "shard"),
     ),
 }
 
@@ -147,10 +174,58 @@ class Accuracy(Model):
     forward_batch: int | None = None
 
 
-class Throughput(Model):
-    """Every timed step of forward passes on inputs that already lie on the device."""
+class Sampling(Model):
+    """The budget of a timed measurement, and why it ended; fields as of ``timing.Budget``."""
 
-    kind: Literal["throughput"] = "throughput"
+    warmed_up: WarmedUp
+    ended: Ended
+    min_steps: int
+    min_seconds: float
+    target_rse: float | None
+    max_steps: int
+    max_seconds: float
+
+
+class HostUse(Model):
+    """What the operating system counted while the steps were timed, for all threads together."""
+
+    user_s: float
+    system_s: float
+    minor_faults: int
+    involuntary_switches: int
+
+
+class GpuSample(Model):
+    """A GPU's state at a moment, ``at_s`` seconds after the first step began.
+
+    ``slowdowns`` are the driver's reasons to clock lower, by NVML's names. What the driver does
+    not tell is None.
+    """
+
+    at_s: float
+    sm_mhz: int | None
+    temperature_c: int | None
+    power_w: float | None
+    slowdowns: tuple[str, ...] | None
+    other_processes: int | None
+
+
+class GpuState(Model):
+    """A GPU before, while and after the steps were timed; ``note`` says why something is absent.
+
+    ``samples`` begins with the state before and ends with the state after. ``energy_j`` is what
+    all timed steps together took; ``throttled_steps`` are the places of steps that ran slowed down.
+    """
+
+    samples: tuple[GpuSample, ...]
+    throttled_steps: tuple[int, ...] | None
+    energy_j: float | None
+    note: str | None
+
+
+class Timed(Model):
+    """Every timed step on inputs that already lie on the device, and how it came about."""
+
     batch_size: int
     first_call_s: float
     warmup_steps: int
@@ -159,9 +234,28 @@ class Throughput(Model):
     clock: Literal["cuda_event", "perf_counter"]
     peak_memory_bytes: int | None
     peak_memory_kind: Literal["cuda_allocator", "process_rss"] | None
+    sampling: Sampling | None = None
+    host: HostUse | None = None
+    gpu: GpuState | None = None
 
 
-Evidence = Annotated[Complexity | Accuracy | Throughput, Field(discriminator="kind")]
+class Throughput(Timed):
+    """Forward passes."""
+
+    kind: Literal["throughput"] = "throughput"
+
+
+class Training(Timed):
+    """Training steps; the seconds of each of their parts add up to those of the step."""
+
+    kind: Literal["training"] = "training"
+    optimizer: str
+    forward_s: tuple[float, ...]
+    backward_s: tuple[float, ...]
+    optimizer_s: tuple[float, ...]
+
+
+Evidence = Annotated[Complexity | Accuracy | Throughput | Training, Field(discriminator="kind")]
 
 
 class Record(Model):

@@ -1,9 +1,14 @@
 """Intervals and summaries, on plain numbers."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
+
+# A sample is cut into so many blocks, in the order of time, to see drift and bursts.
+_BLOCKS = 10
 
 
 @dataclass(frozen=True)
@@ -16,9 +21,10 @@ class Interval:
 
 @dataclass(frozen=True)
 class StepSummary:
-    """Seconds a step: median, inter-quartile range and percentiles."""
+    """Seconds a step: median and its relative standard error, quartiles' range, percentiles."""
 
     median_s: float
+    median_rse: float
     iqr_s: float
     p90_s: float
     p99_s: float
@@ -39,4 +45,81 @@ def wilson(correct: int, images: int, confidence: float = 0.95) -> Interval:
 def summarize(steps_s: Sequence[float]) -> StepSummary:
     """Summarize raw steps; percentiles interpolate linearly."""
     q25, q50, q75, q90, q99 = np.percentile(steps_s, [25, 50, 75, 90, 99])
-    return StepSummary(float(q50), float(q75 - q25), float(q90), float(q99))
+    rse = median_rse(steps_s)
+    return StepSummary(float(q50), rse, float(q75 - q25), float(q90), float(q99))
+
+
+def median_rse(values: Sequence[float] | NDArray[np.float64]) -> float:
+    """Return the relative standard error of the median of a series, as a fraction.
+
+    It is the larger of two estimates. Order statistics need no distribution, but take the values
+    as independent: the ranks n/2 ± 0.98 √n bound the median at 95 % (H. A. David, Order
+    Statistics, 1981, section 2.5). The medians of ten blocks in the order of time also see drift
+    and bursts; they need at least 20 values. Of one value nothing is known: infinity.
+    """
+    count = len(values)
+    if count < 2:
+        return math.inf
+    ordered = np.sort(values)
+    half_width = 0.98 * math.sqrt(count)
+    low = max(0, math.floor((count - 1) / 2 - half_width))
+    high = min(count - 1, math.ceil((count - 1) / 2 + half_width))
+    error = float(ordered[high] - ordered[low]) / (2 * 1.96)
+    if count >= 2 * _BLOCKS:
+        medians = [float(np.median(block)) for block in np.array_split(values, _BLOCKS)]
+        error = max(error, float(np.std(medians, ddof=1)) / math.sqrt(_BLOCKS))
+    return error / float(np.median(ordered))
+
+
+# A new run must lie this far outside by chance once in a hundred untouched runs, at most.
+BAND_FALSE_ALARM = 0.01
+# With fewer runs Student's t makes a band too wide to see anything: 8 deviations with three.
+BAND_MIN_RUNS = 5
+# A handful of runs in a row may agree by luck; nothing nearer than this is told apart.
+BAND_FLOOR = 0.02
+
+
+def mcnemar(lost: int, gained: int) -> float:
+    """Return the two-sided p value of McNemar's exact test (Q. McNemar, Psychometrika 12, 1947).
+
+    Args:
+        lost: images that were right and are wrong now.
+        gained: images that were wrong and are right now.
+    """
+    from scipy.stats import binomtest
+
+    return float(binomtest(lost, lost + gained).pvalue) if lost + gained else 1.0
+
+
+def p_of_as_many(count: int, of: int, share: float) -> float:
+    """Return the chance of ``count`` or more among ``of``, if each has the chance ``share``."""
+    from scipy.stats import binom
+
+    return float(binom.sf(count - 1, of, share))
+
+
+def geometric_mean(values: Sequence[float]) -> float:
+    """Return the geometric mean of positive values."""
+    return float(np.exp(np.log(values).mean()))
+
+
+def noise_band(runs: Sequence[float]) -> Interval:
+    """Return where one further run of the same thing lies, learned from earlier ones.
+
+    Student's prediction interval of the logarithms, ``mean ± t · s · sqrt(1 + 1/n)``, where t
+    leaves ``BAND_FALSE_ALARM`` below (and as much above), and at least ``BAND_FLOOR`` to each side.
+
+    Args:
+        runs: positive figures, one a run, at least ``BAND_MIN_RUNS``.
+
+    Raises:
+        ValueError: too few runs.
+    """
+    from scipy.stats import t
+
+    if len(runs) < BAND_MIN_RUNS:
+        raise ValueError(f"{len(runs)} runs, {BAND_MIN_RUNS} needed")
+    logs = np.log(runs)
+    spread = logs.std(ddof=1) * np.sqrt(1 + 1 / len(runs))
+    half = max(t.ppf(1 - BAND_FALSE_ALARM, len(runs) - 1) * spread, np.log1p(BAND_FLOOR))
+    return Interval(float(np.exp(logs.mean() - half)), float(np.exp(logs.mean() + half)))

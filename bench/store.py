@@ -16,6 +16,7 @@ from typing import Any
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
+from fsspec.implementations.memory import MemoryFileSystem
 from pydantic import ValidationError
 
 from bench.records import SCHEMA_VERSION, Measure, Record, RowKey
@@ -40,11 +41,15 @@ class Store:
             raise StoreError(f"{url}: no store can be opened there: {error}") from None
 
     def check_writable(self) -> None:
-        """Raise StoreError, before anything is measured, if nothing can be written here."""
-        probe = f"{self._root}/.probe-{secrets.token_hex(4)}"
-        self._write(probe, b"zoobench")
-        with self._explained(probe):
-            self._fs.rm_file(probe)
+        """Raise StoreError, before anything is measured, if results cannot be kept here."""
+        if isinstance(self._fs, MemoryFileSystem):
+            raise StoreError(
+                f"{self.url}: lies in the memory of one process, and rows are measured in "
+                "others; give a folder or another URL"
+            )
+        probe = f".probe-{secrets.token_hex(4)}"
+        self._write(f"{self._root}/{probe}", b"zoobench")
+        self.remove(probe)
 
     def append(self, record: Record, predictions: bytes | None = None) -> str:
         """Add a record, and the Parquet file of its predictions; return the record's path."""
@@ -89,6 +94,16 @@ class Store:
         self._write(path, content)
         return path
 
+    def holds(self, name: str) -> bool:
+        """Return whether a file lies in the store's root."""
+        with self._explained(name):
+            return bool(self._fs.exists(f"{self._root}/{name}"))
+
+    def remove(self, name: str) -> None:
+        """Remove a file from the store's root; records stay for ever."""
+        with self._explained(name):
+            self._fs.rm_file(f"{self._root}/{name}")
+
     def _read(self, path: str) -> Record:
         try:
             content: dict[str, Any] = json.loads(self._fs.cat_file(path))
@@ -107,10 +122,10 @@ class Store:
     def _write(self, path: str, content: bytes) -> None:
         with self._explained(path):
             if not isinstance(self._fs, LocalFileSystem):
-                self._fs.pipe_file(path, content)  # object stores show an object whole or not
+                self._pipe(path, content)
                 return
             target = Path(path)
-            target.parent.mkdir(parents=True, exist_ok=True)
+            _make_folder(target.parent)
             part = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
             try:
                 with part.open("wb") as stream:
@@ -118,8 +133,17 @@ class Store:
                     stream.flush()
                     os.fsync(stream.fileno())
                 part.replace(target)
+                _sync_folder(target.parent)
             finally:
                 part.unlink(missing_ok=True)
+
+    def _pipe(self, path: str, content: bytes) -> None:
+        """Write a remote file at once: an object store shows an object whole or not at all."""
+        try:
+            self._fs.pipe_file(path, content)
+        except FileNotFoundError:  # no object store: it has folders, which have to be made
+            self._fs.makedirs(path.rpartition("/")[0], exist_ok=True)
+            self._fs.pipe_file(path, content)
 
     @contextmanager
     def _explained(self, path: str) -> Iterator[None]:
@@ -131,6 +155,23 @@ class Store:
                 f"{path}: cannot be written or read: {reason}; results so far are kept: mend it "
                 "(space, permissions) and run the same command again, or give another --store"
             ) from None
+
+
+def _make_folder(folder: Path) -> None:
+    """Make a folder and those above it, so that they outlive a crash of the machine."""
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in missing:
+        _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Have the system write a folder's names to disk: a file's own fsync does not."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _folder_name(record: Record) -> str:

@@ -3,21 +3,25 @@
 Runs in a child process; speaks to its parent in small dictionaries over a pipe.
 """
 
+import math
 import os
 import sys
 import threading
 import time
 import traceback
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from multiprocessing.connection import Connection
 from typing import Any
 
 from bench import conditions
 from bench.data.decoders import open_decoder
-from bench.measure import Result, Row, measure
+from bench.executors import Placement
+from bench.measure import Batch, Result, Row, measure
 from bench.plan import Job, Settings
-from bench.records import NOT_CHECKED, Accuracy, Complexity, Measure, Record, RowKey
+from bench.records import NOT_CHECKED, Accuracy, Complexity, Measure, Record, RowKey, Timed
+from bench.stats import median_rse
 from bench.store import Store
 from zoo import build
 from zoo.entry import Entry
@@ -27,16 +31,23 @@ Send = Callable[[dict[str, Any]], None]
 
 
 def check_main(
-    entries: list[Entry], settings: Settings, where: str, log: str, pipe: Connection
+    entries: list[Entry],
+    settings: Settings,
+    placement: Placement,
+    where: str,
+    log: str,
+    pipe: Connection,
 ) -> None:
     """Check the settings and every entry in a process that has torch; send what is wrong."""
     from bench.measure import execution  # torch, which the parent does without
 
     redirect_output(log)
     try:
-        device = conditions.resolve_device(settings.device)
-        execution.check(settings, device)
-        open_decoder(settings.decoder, device)
+        for device in placement.devices:
+            resolved = conditions.resolve_device(device)
+            execution.check(settings, resolved)
+            open_decoder(settings.decoder, resolved)
+            _check_workers(placement.workers, resolved)
     except ZoobenchError as error:
         pipe.send(str(error))
     try:
@@ -58,10 +69,23 @@ def preprocess_main(entries: list[Entry], log: str, pipe: Connection) -> None:
     pipe.send(None)
 
 
+def _check_workers(workers: int, device: str) -> None:
+    """Raise ZoobenchError if so many rows cannot share the device."""
+    if workers > 1 and device.startswith("cuda"):
+        raise ZoobenchError(
+            "--workers is for a CPU: a GPU measures one row at a time; name several, like "
+            "--device cuda:0,cuda:1"
+        )
+    if workers > conditions.cores():
+        raise ZoobenchError(f"--workers {workers}: this machine has {conditions.cores()} cores")
+
+
 def main(job: Job, log: str, pipe: Connection) -> None:
     """Measure one row. Never raises: what goes wrong is sent, and recorded as the row's reason."""
     redirect_output(log)
     _die_with(pipe)
+    if job.cores is not None:
+        conditions.limit_cores(job.cores)
     lock = threading.Lock()
 
     def send(event: dict[str, Any]) -> None:
@@ -84,10 +108,11 @@ def _measure_row(job: Job, send: Send) -> None:
     def tell(text: str) -> None:
         send({"event": "told", "text": text})
 
+    store = Store(job.store)
     row = Row(job, device, conditions.device_name(device), progress, tell)
+    row = _with_earlier_batch(row, store)
     keys = {name: _key(row, name) for name in job.measures}
     send({"event": "keys", "keys": {name: key.model_dump() for name, key in keys.items()}})
-    store = Store(job.store)
     for name, key in keys.items():
         _measure_once(name, key, row, store, send)
 
@@ -100,12 +125,41 @@ def _key(row: Row, name: Measure) -> RowKey:
         return RowKey(entry=row.entry.name, network=row.entry.network_id)
 
 
+def _with_earlier_batch(row: Row, store: Store) -> Row:
+    """Return the row with the automatic batch that an earlier run found, if one did.
+
+    Memory that is available varies: a new search would find another batch, another row.
+    """
+    if row.job.settings.batch_size != "auto":
+        return row
+    for _, record in store.records(row.entry.name):
+        known = record.conditions.get("batch") or {}
+        if known.get("policy") == "auto" and set(row.job.measures) <= set(known["measures"]):
+            batch = Batch(record.key.batch_size or 0, "auto", known["note"])
+            candidate = replace(row, found=batch)
+            if _key(candidate, record.measure) == record.key:
+                return candidate
+    return row
+
+
+def _batch(row: Row, key: RowKey) -> dict[str, Any] | None:
+    """Return how the batch of a measurement came about; None where it has none."""
+    if key.batch_size is None:
+        return None
+    return {
+        "policy": row.batch.policy,
+        "note": row.batch.note,
+        "measures": list(row.job.measures),
+    }
+
+
 def _measure_once(name: Measure, key: RowKey, row: Row, store: Store, send: Send) -> None:
     earlier = store.newest(name, key)
     if earlier and _suffices(earlier, row.job):
         send({**_told(earlier), "event": "kept"})
         return
     send({"event": "measuring", "measure": name})
+    load_before = conditions.load_average()
     started = time.perf_counter()
     started_at = datetime.now(UTC).isoformat(timespec="seconds")
     result: Result | None = None
@@ -124,7 +178,11 @@ def _measure_once(name: Measure, key: RowKey, row: Row, store: Store, send: Send
         evidence=None if result is None else result.evidence,
         started_at=started_at,
         seconds=time.perf_counter() - started,
-        conditions=conditions.collect(row.device),
+        conditions={
+            **conditions.collect(row.device, load_before),
+            "batch": _batch(row, key),
+            "alone": row.job.alone,
+        },
     )
     store.append(record, None if result is None else result.predictions)
     send({**_told(record), "event": "recorded"})
@@ -134,10 +192,18 @@ def _suffices(earlier: Record, job: Job) -> bool:
     """Return whether an earlier record answers what the job asks."""
     if earlier.status == "failed":
         return not job.retry_failed
+    if isinstance(earlier.evidence, Timed):
+        return job.target_rse is None or _is_exact(earlier.evidence, job.target_rse)
     unchecked = (
         isinstance(earlier.evidence, Complexity) and earlier.evidence.fvcore_note == NOT_CHECKED
     )
     return not (unchecked and "crosscheck" in job.figures)
+
+
+def _is_exact(evidence: Timed, target_rse: float) -> bool:
+    """Return whether a median is as exact as asked, or was tried to be made so up to a cap."""
+    tried = evidence.sampling and evidence.sampling.target_rse
+    return median_rse(evidence.steps_s) <= target_rse or (tried or math.inf) <= target_rse
 
 
 def _told(record: Record) -> dict[str, Any]:

@@ -9,13 +9,28 @@ from typing import Any
 
 import pandas as pd
 
-from bench.records import Accuracy, Complexity, EndToEnd, Measure, Record, RowKey, Throughput
-from bench.stats import summarize, wilson
+from bench.records import (
+    Accuracy,
+    Complexity,
+    EndToEnd,
+    Measure,
+    Record,
+    RowKey,
+    Timed,
+    Training,
+)
+from bench.shards import whole_records
+from bench.stats import StepSummary, summarize, wilson
 from bench.store import Store
 from reports.flips import Flips, flips
 
 # Two counters agree if they differ by less; design of the figure: docs/figures.md.
 COUNTERS_AGREE_WITHIN = 0.02
+
+# Steps are noisy if their quartiles lie further apart, in shares of the median, or if the median's
+# own relative standard error is larger.
+NOISY_SPREAD = 0.10
+NOISY_RSE = 0.01
 
 # How rows say that they were measured on the whole of ImageNet-1k's validation set.
 IMAGENET_VAL_KIND = "imagenet-val"
@@ -36,6 +51,8 @@ DTYPES: dict[str, str] = {
     "compile": "string",
     "batch_size": "Int64",
     "decoder": "string",
+    "batch_policy": "string",
+    "batch_note": "string",
     # measured, partial or failed; and why
     "status": "string",
     "reason": "string",
@@ -66,12 +83,18 @@ DTYPES: dict[str, str] = {
     # speed
     "images_per_s": "Float64",
     "images_per_s_wall": "Float64",
+    "noisy": "boolean",
     "step_median_s": "Float64",
+    "step_median_rse": "Float64",
     "step_iqr_s": "Float64",
     "step_p90_s": "Float64",
     "step_p99_s": "Float64",
     "steps": "Int64",
+    "throttled_steps": "Int64",
+    "warmup_steps": "Int64",
     "first_call_s": "Float64",
+    "page_faults_per_step": "Float64",
+    "energy_j_per_image": "Float64",
     "end_to_end_images_per_s": "Float64",
     "end_to_end_note": "string",
     "cached_images_per_s": "Float64",
@@ -82,6 +105,26 @@ DTYPES: dict[str, str] = {
     "cache_share": "Float64",
     "peak_memory_bytes": "Int64",
     "peak_memory_kind": "string",
+    # training
+    "train_images_per_s": "Float64",
+    "train_images_per_s_wall": "Float64",
+    "train_noisy": "boolean",
+    "train_step_median_s": "Float64",
+    "train_step_median_rse": "Float64",
+    "train_step_iqr_s": "Float64",
+    "train_step_p90_s": "Float64",
+    "train_step_p99_s": "Float64",
+    "train_steps": "Int64",
+    "train_throttled_steps": "Int64",
+    "train_warmup_steps": "Int64",
+    "train_first_call_s": "Float64",
+    "train_page_faults_per_step": "Float64",
+    "train_energy_j_per_image": "Float64",
+    "train_peak_memory_bytes": "Int64",
+    "train_peak_memory_kind": "string",
+    "train_forward_share": "Float64",
+    "train_backward_share": "Float64",
+    "train_optimizer_share": "Float64",
     # conditions
     "measured_at": "string",
     "zoobench": "string",
@@ -94,7 +137,7 @@ DTYPES: dict[str, str] = {
 
 def frame_of(store: Store) -> pd.DataFrame:
     """Return all rows of a store, in the order in which their entries were first measured."""
-    found = list(store.records())
+    found = list(whole_records(store))
     return to_frame((record for _, record in found), flips(store, found))
 
 
@@ -103,10 +146,12 @@ def to_frame(
 ) -> pd.DataFrame:
     """Join records into rows: a record belongs to each row whose key agrees with its own.
 
-    ``flips`` are those of rows by another decoder than the reference.
+    Shards have to be joined before: ``bench.shards.whole_records``. ``flips`` are those of rows by
+    another decoder than the reference.
     """
     by_entry: dict[str, list[Record]] = defaultdict(list)
     for record in records:
+        assert record.key.shard is None, record.key
         by_entry[record.key.entry].append(record)
     rows = [_row(key, own, flips or {}) for own in by_entry.values() for key in _row_keys(own)]
     frame = pd.DataFrame(rows, columns=list(DTYPES))
@@ -135,7 +180,7 @@ def _row(key: RowKey, records: list[Record], flips: Mapping[RowKey, Flips]) -> d
             # The newest speaks, but a failure does not take back what was measured.
             if earlier is None or record.status == "measured" or earlier.status == "failed":
                 chosen[record.measure] = record
-    row: dict[str, Any] = key.model_dump()
+    row: dict[str, Any] = key.model_dump(exclude={"shard"})
     reasons = []
     for measure, record in chosen.items():
         row |= _conditions(record)
@@ -147,8 +192,10 @@ def _row(key: RowKey, records: list[Record], flips: Mapping[RowKey, Flips]) -> d
             row |= _accuracy(record.evidence)
             row["flips"], row["flips_among"] = flips.get(record.key, (None, None))
             reasons += [f"unreadable: {b.image}: {b.reason}" for b in record.evidence.bad_images]
+        elif isinstance(record.evidence, Training):
+            row |= _training(record.evidence)
         else:
-            row |= _throughput(record.evidence)
+            row |= _timed(record.evidence)
     failed = any(record.status == "failed" for record in chosen.values())
     partial = row.get("images", 0) < row.get("images_in_dataset", 0)
     row["status"] = "failed" if failed else "partial" if partial else "measured"
@@ -209,25 +256,52 @@ def _end_to_end(timed: EndToEnd) -> dict[str, Any]:
     return {**shares, "end_to_end_images_per_s": rate}
 
 
-def _throughput(evidence: Throughput) -> dict[str, Any]:
+def _timed(evidence: Timed) -> dict[str, Any]:
     steps = summarize(evidence.steps_s)
+    count = len(evidence.steps_s)
+    gpu, host = evidence.gpu, evidence.host
+    throttled = None if gpu is None or gpu.throttled_steps is None else len(gpu.throttled_steps)
+    energy_j = gpu.energy_j if gpu else None
     return {
         "images_per_s": evidence.batch_size / steps.median_s,
-        "images_per_s_wall": evidence.batch_size * len(evidence.steps_s) / evidence.wall_s,
+        "images_per_s_wall": evidence.batch_size * count / evidence.wall_s,
+        "noisy": is_noisy(steps) or bool(throttled),
         "step_median_s": steps.median_s,
+        "step_median_rse": steps.median_rse,
         "step_iqr_s": steps.iqr_s,
         "step_p90_s": steps.p90_s,
         "step_p99_s": steps.p99_s,
-        "steps": len(evidence.steps_s),
+        "steps": count,
+        "throttled_steps": throttled,
+        "warmup_steps": evidence.warmup_steps,
         "first_call_s": evidence.first_call_s,
+        "page_faults_per_step": host.minor_faults / count if host else None,
+        "energy_j_per_image": energy_j and energy_j / (count * evidence.batch_size),
         "peak_memory_bytes": evidence.peak_memory_bytes,
         "peak_memory_kind": evidence.peak_memory_kind,
     }
 
 
+def is_noisy(steps: StepSummary) -> bool:
+    """Return whether steps are too uneven for their median to be taken at its word."""
+    spread = steps.iqr_s / steps.median_s
+    return spread > NOISY_SPREAD or steps.median_rse > NOISY_RSE
+
+
+def _training(evidence: Training) -> dict[str, Any]:
+    row = {f"train_{name}": value for name, value in _timed(evidence).items()}
+    for part in ("forward", "backward", "optimizer"):
+        seconds = getattr(evidence, f"{part}_s")
+        row[f"train_{part}_share"] = sum(seconds) / sum(evidence.steps_s)
+    return row
+
+
 def _conditions(record: Record) -> dict[str, Any]:
     names = ("zoobench", "git_commit", "torch", "timm", "pillow")
+    batch = record.conditions.get("batch") or {}
+    found = {f"batch_{name}": batch[name] for name in ("policy", "note") if name in batch}
     return {
+        **found,
         "measured_at": record.started_at,
         **{name: record.conditions.get(name) for name in names},
     }

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from reports.plots import fixed_style, require_matplotlib, save
+from reports.drawing import fixed_style, require_matplotlib, save
 
 SUFFIXES = (".png", ".svg")
 _MAX_COLUMNS = 4

@@ -6,16 +6,25 @@ alone. The same frame always gives the same bytes.
 
 import itertools
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
 
 from bench.records import SETTINGS
+from reports.drawing import (
+    Handle,
+    add_legend,
+    family_styles,
+    fixed_style,
+    log_if_wide,
+    marker_handle,
+    new_figure,
+    require_matplotlib,
+    save,
+)
 from reports.labels import place_labels
 from reports.points import (
     CLAIMED_COLUMNS,
@@ -34,7 +43,8 @@ from reports.points import (
     speed_groups,
     subjects,
 )
-from zoo.errors import MissingExtraError, StoreError, UnknownNameError
+from reports.sweep import Sweep, draw_sweep, plan_sweeps
+from zoo.errors import StoreError, UnknownNameError
 from zoo.published import ClaimedFigure, load_rows, tables
 
 if TYPE_CHECKING:
@@ -42,22 +52,15 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
-XName = Literal["gmacs", "params", "images_per_s", "year", "published"]
+XName = Literal["gmacs", "params", "images_per_s", "year", "published", "batch"]
 FORMATS = {"png": ("png",), "svg": ("svg",), "both": ("png", "svg")}
 
-# Okabe and Ito's colours, which every reader tells apart; without their yellow, faint on white.
-# 7 colours and 11 shapes have no common divisor: 77 families look different.
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-_SHAPES = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "h")
 # Beyond this, only the points of a front have labels.
 _MAX_LABELS = 45
 # Of the deviations from a claim, the largest so many are named.
 _MAX_DEVIATIONS = 12
 # Beyond this, one gross deviation would press all others flat, so the axis is logarithmic outwards.
 _SYMLOG_FROM = 10.0
-_SIZE_INCHES = (10.0, 6.4)
-_DPI = 150
-_LOG_FROM_RATIO = 8.0
 _ORIGIN_TEXTS: dict[Origin, str] = {
     "measured": "measured",
     "exact": "claimed for these weights",
@@ -81,7 +84,7 @@ X_AXES: dict[str, Axis] = {
     "images_per_s": Axis("images_per_s", 1.0, "images/s (measured", more_is_better=True),
     "year": Axis("", 1.0, "year of the paper"),
 }
-X_NAMES = (*X_AXES, "published")
+X_NAMES = (*X_AXES, "published", "batch")
 _PAIR_TITLES: dict[ClaimedFigure, tuple[str, str]] = {
     "params_m": ("params", "parameters (millions)"),
     "gflops": ("gmacs", "GMACs of one image (10⁹ multiply-adds)"),
@@ -198,8 +201,10 @@ def _left_out(picture: Picture) -> str:
     return f"{picture.stem}: left out, for want of a figure: {names}{more}"
 
 
-def draw(item: "Picture | Comparison", styles: Mapping[str, tuple[str, str]]) -> "Figure":
+def draw(item: "Picture | Comparison | Sweep", styles: Mapping[str, tuple[str, str]]) -> "Figure":
     """Return the drawn picture; ``styles`` are those of ``family_styles``."""
+    if isinstance(item, Sweep):
+        return draw_sweep(item)
     if isinstance(item, Picture):
         return draw_picture(item, styles)
     return draw_comparison(item, styles)
@@ -207,7 +212,7 @@ def draw(item: "Picture | Comparison", styles: Mapping[str, tuple[str, str]]) ->
 
 def plan_pictures(
     frame: pd.DataFrame, shown: Sequence[Subject], x: str
-) -> list[Picture | Comparison]:
+) -> list[Picture | Comparison | Sweep]:
     """Return the pictures of one horizontal figure: of ImageNet, and of each sample set.
 
     Raises:
@@ -217,6 +222,8 @@ def plan_pictures(
         raise UnknownNameError("figure", x, X_NAMES, "--x")
     if x == "published":
         return list(_comparisons(frame, shown))
+    if x == "batch":
+        return list(plan_sweeps(frame, shown))
     imagenet, samples = accuracies(frame)
     found = []
     for values, settings in _x_values(frame, shown, x):
@@ -289,7 +296,7 @@ def _slug(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
 
 
-def _with_different_stems(found: Sequence[Picture]) -> list[Picture | Comparison]:
+def _with_different_stems(found: Sequence[Picture]) -> list[Picture | Comparison | Sweep]:
     """Return the pictures, with settings in the file's name only where there are several."""
     short = [re.sub(r"(top1-images_per_s).*", r"\1", picture.stem) for picture in found]
     return [
@@ -332,17 +339,9 @@ def _published_how(found: Sequence[Pair]) -> str:
     return conditions.pop() if len(conditions) == 1 else "conditions differ"
 
 
-def family_styles(families: Iterable[str]) -> dict[str, tuple[str, str]]:
-    """Return a colour and a shape for each family, in order of first appearance."""
-    return {
-        family: (_COLOURS[i % len(_COLOURS)], _SHAPES[i % len(_SHAPES)])
-        for i, family in enumerate(dict.fromkeys(families))
-    }
-
-
 def draw_picture(picture: Picture, styles: Mapping[str, tuple[str, str]]) -> "Figure":
     """Return the drawn picture: marks, fronts, labels, legend."""
-    figure = _figure()
+    figure = new_figure()
     axes = figure.add_subplot()
     marks = _side_by_side(picture.points) if picture.by_year else picture.points
     for point in marks:
@@ -354,18 +353,9 @@ def draw_picture(picture: Picture, styles: Mapping[str, tuple[str, str]]) -> "Fi
     handles = _family_handles(styles, {p.family: p.family not in measured for p in marks})
     handles += _origin_handles({p.origin for p in marks})
     handles += [_front_handle(origin, picture) for origin in fronts]
-    _legend(figure, handles)
+    add_legend(figure, handles)
     figure.draw_without_rendering()
     place_labels(axes, _labelled(picture, marks, fronts), lines=lines)
-    return figure
-
-
-def _figure() -> "Figure":
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=_SIZE_INCHES, dpi=_DPI, layout="constrained")
-    FigureCanvasAgg(figure)  # which measures text
     return figure
 
 
@@ -461,40 +451,8 @@ def _name_axes(axes: "Axes", picture: Picture) -> None:
         axes.xaxis.set_major_formatter("{x:.0f}")
         axes.set_xlabel(f"{picture.x_title} (marks of one year lie side by side)")
         return
-    log = _scale(axes, "x", [point.x for point in picture.points])
+    log = log_if_wide(axes, "x", [point.x for point in picture.points])
     axes.set_xlabel(picture.x_title + (", log scale" if log else ""))
-
-
-def _scale(axes: "Axes", which: Literal["x", "y"], values: Sequence[float]) -> bool:
-    """Make an axis logarithmic if its values span much; return whether it is."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
-
-    if min(values) <= 0 or max(values) / min(values) < _LOG_FROM_RATIO:
-        return False
-    axis = axes.xaxis if which == "x" else axes.yaxis
-    (axes.set_xscale if which == "x" else axes.set_yscale)("log")
-    axis.set_major_locator(LogLocator(base=10, subs=(1, 2, 5), numticks=30))
-    axis.set_minor_locator(NullLocator())
-    axis.set_major_formatter(FuncFormatter(_plain_number))
-    return True
-
-
-def _plain_number(value: float, _position: int | None) -> str:
-    return f"{value:,.0f}" if value >= 1 else f"{value:g}"
-
-
-# A handle of the legend with its text; two handles lie on each other.
-Handle = tuple["Line2D | tuple[Line2D, Line2D]", str]
-
-
-def _legend(figure: "Figure", handles: Sequence[Handle]) -> None:
-    figure.legend(
-        handles=[handle for handle, _ in handles],
-        labels=[text for _, text in handles],
-        loc="outside right upper",
-        fontsize=7.5,
-        frameon=False,
-    )
 
 
 def _family_handles(
@@ -502,7 +460,7 @@ def _family_handles(
 ) -> list[Handle]:
     """Return a handle for each family that is a key of ``hollow``."""
     return [
-        (_handle(shape, "none" if hollow[family] else colour, colour), family)
+        (marker_handle(shape, "none" if hollow[family] else colour, colour), family)
         for family, (colour, shape) in styles.items()
         if family in hollow
     ]
@@ -510,28 +468,14 @@ def _family_handles(
 
 def _origin_handles(present: set[Origin]) -> list[Handle]:
     """Return a gap, and what filled, hollow and dotted marks mean, where there are any."""
-    ring, dot = _handle("o", "none", "0.3"), _handle("o", "0.3", "none", size=2)
+    ring, dot = marker_handle("o", "none", "0.3"), marker_handle("o", "0.3", "none", size=2)
     known: dict[Origin, Line2D | tuple[Line2D, Line2D]] = {
-        "measured": _handle("o", "0.3", "0.3"),
+        "measured": marker_handle("o", "0.3", "0.3"),
         "exact": ring,
         "architecture": (ring, dot),
     }
-    gap: Handle = (_handle("None", "none", "none"), "")
+    gap: Handle = (marker_handle("None", "none", "none"), "")
     return [gap, *((known[o], _ORIGIN_TEXTS[o]) for o in ORIGINS if o in present)]
-
-
-def _handle(marker: str, fill: str, edge: str, size: float = 6) -> "Line2D":
-    from matplotlib.lines import Line2D
-
-    return Line2D(
-        [],
-        [],
-        linestyle="",
-        marker=marker,
-        markersize=size,
-        markerfacecolor=fill,
-        markeredgecolor=edge,
-    )
 
 
 def _front_handle(origin: str, picture: Picture) -> Handle:
@@ -549,7 +493,7 @@ def draw_comparison(comparison: Comparison, styles: Mapping[str, tuple[str, str]
     What is printed as it was measured needs no name; every other point has one. Speeds of other
     machines have only the upper part.
     """
-    figure = _figure()
+    figure = new_figure()
     panels = 1 if comparison.is_speed else 2
     ratios = [3, 2][:panels]
     grid = figure.subplots(panels, 1, sharex=True, squeeze=False, height_ratios=ratios)
@@ -561,7 +505,7 @@ def draw_comparison(comparison: Comparison, styles: Mapping[str, tuple[str, str]
     log = upper.get_xscale() == "log"
     how = f" ({comparison.published_how})" if comparison.published_how else ""
     lower.set_xlabel(f"published, {comparison.axis_title}{how}{', log scale' if log else ''}")
-    _legend(figure, _family_handles(styles, {pair.family: False for pair in comparison.pairs}))
+    add_legend(figure, _family_handles(styles, {pair.family: False for pair in comparison.pairs}))
     figure.draw_without_rendering()
     _label_deviations(lower, comparison)
     return figure
@@ -576,8 +520,8 @@ def _draw_scatter(
         colour, shape = styles[pair.family]
         axes.scatter(pair.claimed, pair.measured, s=36, marker=shape, color=colour, linewidths=0)
     both = claimed + measured
-    _scale(axes, "x", both)
-    _scale(axes, "y", both)
+    log_if_wide(axes, "x", both)
+    log_if_wide(axes, "y", both)
     if not comparison.is_speed:
         equal = [min(claimed), max(claimed)]
         axes.plot(equal, equal, color="0.6", linewidth=1, zorder=1)
@@ -633,35 +577,3 @@ def _label_deviations(axes: "Axes", comparison: Comparison) -> None:
         for pair in comparison.pairs
     ]
     place_labels(axes, marks)
-
-
-def save(figure: "Figure", path: Path) -> Path:
-    """Write a figure without dates and versions, so that only its contents change the bytes.
-
-    Raises:
-        StoreError: the file cannot be written.
-    """
-    metadata = {"Date": None, "Creator": None} if path.suffix == ".svg" else {"Software": None}
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, dpi=_DPI, metadata=metadata)
-    except OSError as error:
-        raise StoreError(f"{path}: cannot be written: {error.strerror}; choose another") from None
-    return path
-
-
-@contextmanager
-def fixed_style() -> Iterator[None]:
-    """Draw by matplotlib's defaults, whatever the user's own are, and with fixed SVG ids."""
-    import matplotlib
-
-    with matplotlib.rc_context():
-        matplotlib.rcdefaults()
-        matplotlib.rcParams["svg.hashsalt"] = "zoobench"
-        yield
-
-
-def require_matplotlib() -> None:
-    """Raise MissingExtraError if matplotlib is not installed."""
-    if find_spec("matplotlib") is None:
-        raise MissingExtraError("drawing pictures", "matplotlib", "plots")

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from bench.records import REFERENCE_DECODER, SETTINGS
+from reports import corruptions
 from reports.baseline import counts_csv
 from reports.flips import decoded
 from reports.render import render as render_as
@@ -58,13 +59,21 @@ def _macs(row: Any) -> str:
     return f"{text}?" if doubt or not pd.isna(row["uncounted_operators"]) else text
 
 
+def _speed(prefix: str) -> Callable[[Any], str]:
+    def cell(row: Any) -> str:
+        text = number(row[f"{prefix}images_per_s"], scale=1, digits=1)
+        return text if pd.isna(row[f"{prefix}noisy"]) or not row[f"{prefix}noisy"] else f"{text}~"
+
+    return cell
+
+
 FIGURES = (
     Column("params M", _number("params", 1e-6, 2)),
     Column("GMACs", _macs),
     Column("fvcore GMACs", _number("macs_fvcore", 1e-9, 3), on_terminal=False),
     Column("top-1 %", _percent("top1"), raw="top1", best="high"),
     Column("top-5 %", _number("top5", 100, 2), on_terminal=False, raw="top5", best="high"),
-    Column("img/s", _number("images_per_s", 1, 1), raw="images_per_s", best="high"),
+    Column("img/s", _speed(""), raw="images_per_s", best="high"),
     Column(
         "e2e/s",
         _number("end_to_end_images_per_s", 1, 1),
@@ -72,6 +81,14 @@ FIGURES = (
         best="high",
     ),
     Column("MB", _number("peak_memory_bytes", 1e-6, 0), raw="peak_memory_bytes", best="low"),
+    Column("train/s", _speed("train_"), raw="train_images_per_s", best="high"),
+    Column(
+        "train MB",
+        _number("train_peak_memory_bytes", 1e-6, 0),
+        on_terminal=False,
+        raw="train_peak_memory_bytes",
+        best="low",
+    ),
 )
 # Told once above the table while they are the same for all rows, else a column each.
 _TOLD = ("dataset", *SETTINGS, "decoder")
@@ -101,7 +118,7 @@ def sheet(frame: pd.DataFrame) -> Sheet:
         header=tuple(_header(frame)),
         headings=tuple(Heading(c.title, c.numeric, c.on_terminal) for c in columns),
         sections=(Section(None, rows),),
-        notes=tuple(_notes(lines)),
+        notes=(*_notes(lines), *corruptions.notes(frame)),
     )
 
 
@@ -174,6 +191,13 @@ def _notes(lines: list[pd.Series]) -> list[str]:
         if row["counters_agree"] is not pd.NA and not row["counters_agree"]:
             other = number(row["macs_fvcore"], scale=1e-9, digits=3)
             notes.append(f"? {row['entry']}: the counters disagree: fvcore counts {other} G")
+        if row["batch_policy"] is not pd.NA and row["batch_policy"] == "auto":
+            notes.append(f"{row['entry']}: batch {row['batch_size']}, {row['batch_note']}")
+        notes += [
+            f"~ {row['entry']}: {what}: {_noise(row, prefix)}"
+            for prefix, what in (("", "noisy speed"), ("train_", "noisy training speed"))
+            if row[f"{prefix}noisy"] is not pd.NA and row[f"{prefix}noisy"]
+        ]
         if not pd.isna(row["reason"]):
             notes.append(f"{ABSENT} {row['entry']}: {row['reason']}")
     return notes
@@ -186,3 +210,14 @@ def _untimed(lines: list[pd.Series]) -> dict[str, list[str]]:
         if not pd.isna(row["end_to_end_note"]):
             found.setdefault(row["end_to_end_note"], []).append(row["entry"])
     return found
+
+
+def _noise(row: Any, prefix: str) -> str:
+    """Return how uneven the steps were."""
+    spread = number(row[f"{prefix}step_iqr_s"] / row[f"{prefix}step_median_s"], scale=100, digits=1)
+    error = number(row[f"{prefix}step_median_rse"], scale=100, digits=1)
+    text = f"steps' quartiles {spread} % apart, standard error {error} %"
+    throttled = row[f"{prefix}throttled_steps"]
+    if pd.isna(throttled) or not throttled:
+        return text
+    return f"{text}, {throttled} of {row[f'{prefix}steps']} steps slowed down by the GPU"

@@ -1,8 +1,9 @@
 """Options with a fixed set of choices; a wrong word is answered with the nearest ones."""
 
+import math
 import re
 from collections.abc import Iterable, Sequence
-from typing import cast
+from typing import Literal, cast
 
 from bench.records import Figure
 from zoo.errors import UnknownNameError, ZoobenchError
@@ -41,11 +42,43 @@ def size_bytes(option: str, text: str | None) -> int | None:
     return round(float(match[1]) * base ** " kmgt".index(match[2] or " "))
 
 
-def batches(text: str | None) -> Sequence[int | None]:
+def devices(text: str) -> tuple[str, ...]:
+    """Return the devices of a comma-separated list; several are GPUs, each named once."""
+    words = tuple(word.strip() for word in text.split(","))
+    gpus = all(re.fullmatch(r"cuda:\d+", word) for word in words)
+    if len(words) > 1 and (not gpus or len(set(words)) < len(words)):
+        raise ZoobenchError(
+            f"--device {text!r}: several devices are GPUs, each named once, like cuda:0,cuda:1"
+        )
+    return words
+
+
+def batches(text: str | None) -> Sequence[int | Literal["auto"] | None]:
     """Return the batch sizes of a comma-separated list; None stands for the device's default."""
     if text is None:
         return [None]
-    sizes = [word.strip() for word in text.split(",")]
-    if not all(size.isdigit() and int(size) > 0 for size in sizes):
-        raise ZoobenchError(f"--batch {text!r}: give positive whole numbers, like 1,8,64")
-    return [int(size) for size in dict.fromkeys(sizes)]
+    words = [word.strip() for word in text.split(",")]
+    if not all(word == "auto" or (word.isdigit() and int(word) > 0) for word in words):
+        raise ZoobenchError(f"--batch {text!r}: give positive whole numbers or auto, like 1,8,auto")
+    return ["auto" if word == "auto" else int(word) for word in dict.fromkeys(words)]
+
+
+def share(option: str, text: str | None, *, at_most: float) -> float | None:
+    """Return a share that is written as per cent (``0.5%``) or as a fraction (``0.005``).
+
+    Raises:
+        ZoobenchError: it is no number, or not above 0 and at most ``at_most``.
+    """
+    if text is None:
+        return None
+    number = text.strip().removesuffix("%")
+    try:
+        value = float(number) / (100 if text.strip().endswith("%") else 1)
+    except ValueError:
+        value = math.nan
+    if not 0 < value <= at_most:  # which NaN is not either
+        raise ZoobenchError(
+            f"{option} {text!r}: give per cent or a fraction, above 0 and at most "
+            f"{100 * at_most:g}%, like 0.5% or 0.005"
+        )
+    return value

@@ -53,7 +53,7 @@ def doctor(
         for finding in examine(data, labels=labels, models=models, progress=progress):
             typer.echo(_as_text(finding))
             wrong += finding.verdict == "WRONG"
-    typer.echo(f"{wrong} of these are wrong" if wrong else "nothing is wrong")
+    typer.echo(f"found wrong: {wrong}" if wrong else "nothing is wrong")
     raise typer.Exit(1 if wrong else 0)
 
 

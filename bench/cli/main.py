@@ -9,6 +9,7 @@ import typer
 from bench.cli.audit import audit
 from bench.cli.cache import cache
 from bench.cli.claims import claims
+from bench.cli.compare import compare
 from bench.cli.doctor import doctor
 from bench.cli.list import list_entries
 from bench.cli.plot import plot
@@ -31,6 +32,7 @@ app.command("list")(list_entries)
 app.command("run")(run)
 app.command("report")(report)
 app.command("audit")(audit)
+app.command("compare")(compare)
 app.command("plot")(plot)
 app.command("predict")(predict)
 app.command("cache")(cache)

@@ -18,8 +18,9 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from bench.executors.local import Listener
+from bench.executors import Listener
 from bench.plan import Job
+from bench.records import Measure
 
 _PLAIN_EVERY_S = 10.0
 
@@ -48,69 +49,79 @@ class _Plain:
 
     def __init__(self, jobs: Sequence[Job]) -> None:
         self._places = {id(job): f"[{i + 1}/{len(jobs)}]" for i, job in enumerate(jobs)}
-        self._started = time.monotonic()
-        self._told = time.monotonic()
+        self._started: dict[int, float] = {}
+        self._told: dict[int, float] = {}
 
     def __call__(self, job: Job, event: dict[str, Any]) -> None:
         """Print the event, if it is one that a reader of a log wants."""
         now = time.monotonic()
         if event["event"] == "measuring":
-            self._started = self._told = now
-        text = describe(job, event, now - self._started)
+            self._started[id(job)] = self._told[id(job)] = now
+        text = describe(job, event, now - self._started.get(id(job), now))
         if event["event"] == "progress":
-            if now - self._told < _PLAIN_EVERY_S:
+            if now - self._told.get(id(job), 0.0) < _PLAIN_EVERY_S:
                 return
-            self._told = now
+            self._told[id(job)] = now
         if text:
             print(f"{self._places[id(job)]} {text}", file=sys.stderr, flush=True)
 
 
 class _Live:
-    """A bar for all rows, and one for the measurement under way."""
+    """A bar for all rows, and one for each measurement under way."""
 
     def __init__(self, jobs: Sequence[Job], progress: Progress) -> None:
         self._progress = progress
         self._rows = progress.add_task("rows", total=len(jobs), rate="")
-        self._job: Job | None = None
-        self._current: TaskID | None = None
-        self._started = time.monotonic()
+        self._left = {id(job): set(job.measures) for job in jobs}
+        self._bars: dict[int, TaskID] = {}
+        self._started: dict[int, float] = {}
 
     def __call__(self, job: Job, event: dict[str, Any]) -> None:
         """Move the bars, and print what is finished above them."""
-        if self._job is not None and job is not self._job:
-            self._progress.advance(self._rows)
-        self._job = job
+        now = time.monotonic()
         if event["event"] == "measuring":
-            self._started = time.monotonic()
-            self._end_current()
-            title = f"{job.entry.name} {event['measure']}"
-            self._current = self._progress.add_task(title, total=None, rate="")
-        elif event["event"] == "progress" and self._current is not None:
-            rate = event["done"] / max(time.monotonic() - self._started, 1e-9)
+            self._end_bar(job)
+            self._started[id(job)] = now
+            title = f"{_title(job)} {event['measure']}"
+            self._bars[id(job)] = self._progress.add_task(title, total=None, rate="")
+        elif event["event"] == "progress" and id(job) in self._bars:
+            rate = event["done"] / max(now - self._started[id(job)], 1e-9)
             self._progress.update(
-                self._current,
+                self._bars[id(job)],
                 completed=event["done"],
                 total=event["total"],
                 rate=f"{rate:.0f} {event['unit']}/s",
             )
-        elif event["event"] == "told":
-            self._progress.console.print(escape(describe(job, event, 0)))
+        elif event["event"] in ("told", "begun_anew"):
+            self._progress.console.print(escape(describe(job, event, 0.0)))
         elif event["event"] in ("recorded", "kept"):
-            self._end_current()
-            text = describe(job, event, time.monotonic() - self._started)
+            self._end_bar(job)
+            text = describe(job, event, now - self._started.get(id(job), now))
             self._progress.console.print(escape(text))
+            self._end_row(job, event["measure"])
 
-    def _end_current(self) -> None:
-        if self._current is not None:
-            self._progress.remove_task(self._current)
-            self._current = None
+    def _end_bar(self, job: Job) -> None:
+        if (bar := self._bars.pop(id(job), None)) is not None:
+            self._progress.remove_task(bar)
+
+    def _end_row(self, job: Job, measure: Measure) -> None:
+        left = self._left[id(job)]
+        left.discard(measure)
+        if not left:
+            self._progress.advance(self._rows)
+
+
+def _title(job: Job) -> str:
+    """Return the row's name, with its batch and shard if it has any."""
+    title = job.entry.name
+    if job.settings.batch_size is not None:
+        title += f" batch {job.settings.batch_size}"
+    return f"{title} {job.shard}" if job.shard else title
 
 
 def describe(job: Job, event: dict[str, Any], seconds: float) -> str:
     """Return one line about an event; empty if there is nothing to say."""
-    row = job.entry.name
-    if job.settings.batch_size is not None:
-        row += f" batch {job.settings.batch_size}"
+    row = _title(job)
     kind = event["event"]
     if kind == "progress":
         rate = event["done"] / max(seconds, 1e-9)
@@ -123,6 +134,8 @@ def describe(job: Job, event: dict[str, Any], seconds: float) -> str:
         return f"{row}: {event['text']}"
     if kind == "measuring":
         return f"{row}: measuring {event['measure']}"
+    if kind == "begun_anew":
+        return f"{row}: begun anew: its node or process died"
     if kind not in ("recorded", "kept"):
         return ""
     done = f"{event['measure']} {'kept from before' if kind == 'kept' else 'done'}"

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from bench.cli.options import DEFAULT_STORE, Measured
+from bench.cli.output import write
 
 
 def report(
@@ -42,10 +43,7 @@ def report(
         print(*write_generated(generated), sep="\n", file=sys.stderr)
         return
     content = _audited(store, table, format_name) if table else _measured(store, format_name)
-    if out is None:
-        sys.stdout.buffer.write(content)
-        return
-    _write(out, content)
+    write(content, out)
 
 
 def _measured(store: str | None, format_name: str) -> bytes:
@@ -61,14 +59,3 @@ def _audited(store: str | None, table: str, format_name: str) -> bytes:
     from reports.audit_table import render
 
     return render(audit(measured(store), [table]), format_name)
-
-
-def _write(out: Path, content: bytes) -> None:
-    from zoo.errors import ReportError
-
-    try:
-        out.write_bytes(content)
-    except OSError as error:
-        raise ReportError(
-            f"{out}: cannot be written: {error.strerror}; choose another --out"
-        ) from None

@@ -35,9 +35,24 @@ def run(
     ] = "imagenet",
     figures: Annotated[
         str | None,
-        typer.Option(help=f"Some of {DEFAULT_FIGURES},crosscheck.", metavar="NAME[,NAME…]"),
+        typer.Option(help=f"Some of {DEFAULT_FIGURES},crosscheck,train.", metavar="NAME[,NAME…]"),
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    device: Annotated[
+        str,
+        typer.Option(
+            "--device",
+            "--devices",
+            help="auto, cpu, cuda, cuda:N, or several: a row a GPU at a time.",
+            metavar="NAME[,NAME…]",
+        ),
+    ] = "auto",
+    workers: Annotated[
+        int, typer.Option(min=1, help="Rows at once on a CPU, where nothing is timed.")
+    ] = 1,
+    shards: Annotated[int, typer.Option(min=1, help="Cut each evaluation into so many jobs.")] = 1,
+    executor: Annotated[
+        str, typer.Option(help="local: this machine. ray: a Ray cluster.", metavar="local|ray")
+    ] = "local",
     precision: Annotated[
         str, typer.Option(metavar="NAME", help="fp32, tf32, bf16, fp16 or amp.")
     ] = "fp32",
@@ -47,7 +62,17 @@ def run(
     compiled: Annotated[bool, typer.Option("--compile", help="Run torch.compile's code.")] = False,
     batch: Annotated[
         str | None,
-        typer.Option(help="Default: 32 on a CPU, 256 on a GPU.", metavar="N[,N…]"),
+        typer.Option(
+            help="Default: 32 on a CPU, 256 on a GPU. auto: the largest that fits.",
+            metavar="N[,N…]|auto",
+        ),
+    ] = None,
+    target_rse: Annotated[
+        str | None,
+        typer.Option(
+            help="Time on until a speed's relative standard error is this small, like 0.5%.",
+            metavar="SHARE",
+        ),
     ] = None,
     limit: Annotated[
         int | None, typer.Option(min=1, help="Evaluate so many images, spread over the classes.")
@@ -80,12 +105,13 @@ def run(
 
     Exit code 1 if a row failed or an image could not be read, 2 for a mistake in the command.
     """
-    from bench.cli.choices import batches, size_bytes
+    from bench.cli.choices import batches, choice, devices, share, size_bytes
     from bench.cli.choices import figures as parse_figures
     from bench.cli.progress import progress_display
     from bench.cli.selection import select_entries
     from bench.data.dataset import check_labels
-    from bench.executors import local
+    from bench.executors import EXECUTORS, Placement
+    from bench.executors import executor as find_executor
     from bench.plan import plan
     from bench.store import Store
 
@@ -95,8 +121,10 @@ def run(
     check_labels(labels)
     if "top1" in wanted and data is None:
         wanted = _without_top1(wanted, asked=figures is not None)
-    datasets = _datasets(cast(str, data), labels) if "top1" in wanted else [data]
-    settings = _settings(device, precision, memory_format, decoder, compiled=compiled)
+    datasets = _datasets(cast(str, data), labels, limit, shards) if "top1" in wanted else [data]
+    placement = Placement(devices=devices(device), workers=workers)
+    machines = find_executor(choice("--executor", executor, EXECUTORS))
+    settings = _settings(placement.devices[0], precision, memory_format, decoder, compiled=compiled)
     jobs = [
         job
         for one in datasets
@@ -111,25 +139,34 @@ def run(
             limit=limit,
             retry_failed=retry_failed,
             cache_bytes=size_bytes("--cache-size", cache_size),
+            target_rse=share("--target-rse", target_rse, at_most=0.2),
+            shards=shards,
+            apart=workers > 1,
         )
     ]
     Store(store).check_writable()
-    local.check(selection.entries, settings, where=selection.where)
+    note = machines.check(selection.entries, settings, placement, where=selection.where)
+    if note:
+        print(f"zoobench: {note}", file=sys.stderr)
     jobs = _share_pixels(jobs)
     with progress_display(jobs) as listen:
-        all_well = local.run(jobs, timeout_s=timeout, listen=listen)
+        all_well = machines.run(jobs, placement=placement, timeout_s=timeout, listen=listen)
     _print_reports(store)
     raise typer.Exit(0 if all_well else 1)
 
 
-def _datasets(data: str, labels: str) -> list[str]:
+def _datasets(data: str, labels: str, limit: int | None, shards: int) -> list[str]:
     """Return the datasets that ``--data`` stands for; what is wrong with it is told now."""
     from bench.data.dataset import each_of, open_told
+    from zoo.errors import DataError
 
     datasets = each_of(data)
     opened = open_told(datasets[0], labels=labels)
-    if opened.recognised:
+    if opened.recognised or opened.unclaimed_val:
         print(f"zoobench: {opened.describe()}", file=sys.stderr)
+    images = len(opened.dataset) if limit is None else min(limit, len(opened.dataset))
+    if shards > images:
+        raise DataError(f"--shards {shards}: there are {images} images; give at most as many")
     return datasets
 
 

@@ -129,12 +129,21 @@ class Opened:
     listing: Listing | None
     label_set: LabelSet | None
     recognised: bool
+    path: str = ""
+
+    @property
+    def unclaimed_val(self) -> bool:
+        """Return whether it has the validation set's size, and nothing says that it is it."""
+        unclaimed = self.label_set is not None and self.label_set is _set(_UNCLAIMED)
+        return unclaimed and len(self.dataset) == _set(SETS["val"]).images
 
     def describe(self) -> str:
         """Return one line that says which set was taken, and why."""
         if self.label_set is None or self.listing is None:
             return f"{self.dataset.name}: {len(self.dataset):,} images"
         why = ", recognised by its names" if self.recognised else ""
+        if self.unclaimed_val:
+            why = f": as many images as the validation set; if they are it, say val:{self.path}"
         mask = self.dataset.mask
         among = f"; predictions among its {len(mask)} classes" if mask else ""
         return (
@@ -179,7 +188,7 @@ def open_told(data: str, *, labels: str) -> Opened:
     dataset = label_set.label(listing, path)
     if not dataset.images:
         raise DataError(f"{path}: no images in it; expected {_layout(listing.layout).looks_like}")
-    return Opened(dataset, listing, label_set, recognised=bool(known))
+    return Opened(dataset, listing, label_set, recognised=bool(known), path=path)
 
 
 def each_of(data: str) -> list[str]:

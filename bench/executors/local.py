@@ -5,39 +5,41 @@ import os
 import signal
 import tempfile
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from multiprocessing import connection, forkserver
 from pathlib import Path
 from typing import Any
 
 from bench import worker
 from bench.conditions import ALLOCATOR_ENVIRONMENT, cores
+from bench.executors import Listener, Placement
+from bench.executors.ledger import Ledger
+from bench.executors.places import choose
 from bench.plan import Job, Settings
-from bench.records import Measure, Record, RowKey
-from bench.store import Store
 from zoo.entry import Entry
-from zoo.errors import InterruptedRunError, StoreError, ZoobenchError
-
-# (job, event): what a worker said, as it says it.
-Listener = Callable[[Job, dict[str, Any]], None]
+from zoo.errors import InterruptedRunError, ZoobenchError
 
 _CONTEXT = multiprocessing.get_context("forkserver")
 _PRELOAD = ["bench.executors.preload"]
 
 
-def check(entries: Sequence[Entry], settings: Settings, *, where: str) -> None:
-    """Check in a process that has torch that the device and all entries exist.
+_HERE = Placement()
+
+
+def check(
+    entries: Sequence[Entry], settings: Settings, placement: Placement = _HERE, *, where: str
+) -> str | None:
+    """Check in a process that has torch that the devices and all entries exist.
 
     Raises:
         ZoobenchError: what a user has to mend before anything can be measured; ``where`` names
             the manifest.
     """
-    problems = list(ask(worker.check_main, list(entries), settings, where))
+    problems = list(ask(worker.check_main, list(entries), settings, placement, where))
     if problems:
         raise ZoobenchError(problems[0])
+    return None
 
 
 def ask(target: Callable[..., None], *arguments: Any) -> Iterator[Any]:
@@ -60,24 +62,30 @@ def ask(target: Callable[..., None], *arguments: Any) -> Iterator[Any]:
         process.end()
 
 
-def run(jobs: Sequence[Job], *, timeout_s: float | None, listen: Listener) -> bool:
+def run(
+    jobs: Sequence[Job],
+    *,
+    placement: Placement = _HERE,
+    timeout_s: float | None,
+    listen: Listener,
+) -> bool:
     """Measure the rows; return whether every one of them was measured.
 
-    Rows are measured one after another, so that none disturbs another's timing; rows that only
-    count stand side by side, one a core. A row that raises, dies or overruns ``timeout_s`` costs
-    itself only: its reason is recorded.
+    Each device measures one row at a time, so that none disturbs another's timing. Rows that only
+    count stand side by side, one a core; so do evaluations on a CPU if ``placement.workers`` says
+    so. A row that raises, dies or overruns ``timeout_s`` costs itself only: its reason is recorded.
 
     Raises:
         StoreError: results cannot be kept, so that going on would lose them.
         InterruptedRunError: Ctrl-C.
     """
-    waiting = deque(jobs)
+    waiting = list(jobs)
     running: list[_Row] = []
     all_well = True
     try:
         while waiting or running:
-            while waiting and _may_start(waiting[0], running):
-                running.append(_Row(waiting.popleft(), timeout_s, listen))
+            while started := _start_one(waiting, running, placement, timeout_s, listen):
+                running.append(started)
             connection.wait([row.pipe for row in running], _shortest_wait_s(running))
             for row in [row for row in running if not row.goes_on()]:
                 running.remove(row)
@@ -92,11 +100,36 @@ def run(jobs: Sequence[Job], *, timeout_s: float | None, listen: Listener) -> bo
     return all_well
 
 
-def _may_start(job: Job, running: Sequence["_Row"]) -> bool:
-    if not running:
-        return True
-    counting = job.only_counts and all(row.job.only_counts for row in running)
-    return counting and len(running) < cores()
+def run_placed(job: Job, *, timeout_s: float | None, listen: Listener) -> bool:
+    """Measure one row whose place is given already; return whether all of it was measured.
+
+    Raises:
+        StoreError: results cannot be kept.
+    """
+    row = _Row(job, job, timeout_s, listen)
+    try:
+        while row.goes_on():
+            connection.wait([row.pipe], _shortest_wait_s([row]))
+        return row.end()
+    finally:
+        row.kill()
+
+
+def _start_one(
+    waiting: list[Job],
+    running: Sequence["_Row"],
+    placement: Placement,
+    timeout_s: float | None,
+    listen: Listener,
+) -> "_Row | None":
+    """Start a row that may start now, if one may."""
+    placed = [row.placed for row in running]
+    chosen = choose(waiting, placed, placement, cores())
+    if chosen is None:
+        return None
+    job, place = chosen
+    waiting.remove(job)
+    return _Row(job, place.given_to(job), timeout_s, listen)
 
 
 def _shortest_wait_s(running: Sequence["_Row"]) -> float | None:
@@ -140,19 +173,15 @@ class _Worker:
 
 
 class _Row:
-    """A row under way: its worker, and which measurements are still to come."""
+    """A row under way: its worker, and what it has told so far."""
 
-    def __init__(self, job: Job, timeout_s: float | None, listen: Listener) -> None:
-        self.job = job
+    def __init__(self, job: Job, placed: Job, timeout_s: float | None, listen: Listener) -> None:
+        self.placed = placed
         self._timeout_s = timeout_s
-        self._listen = listen
-        self._started = time.monotonic()
-        self.deadline = None if timeout_s is None else self._started + timeout_s
-        self._left = list(job.measures)
-        self._keys: dict[Measure, RowKey] = {}
-        self._well = True
+        self._ledger = Ledger(job, listen)
         self._reason = ""
-        self._worker = _Worker(worker.main, job)
+        self._worker = _Worker(worker.main, placed)
+        self.deadline = None if timeout_s is None else time.monotonic() + timeout_s
         self.pipe = self._worker.pipe
 
     def goes_on(self) -> bool:
@@ -165,33 +194,16 @@ class _Row:
                 return False
             if event["event"] == "done":
                 return False
-            self._hear(event)
+            self._ledger.hear(event)
         late = self.deadline is not None and time.monotonic() >= self.deadline
         if late:
             self._reason = f"overran the timeout of {self._timeout_s:g} s"
         return not late
 
-    def _hear(self, event: dict[str, Any]) -> None:
-        if event["event"] == "store_failed":
-            raise StoreError(event["reason"])
-        if event["event"] == "keys":
-            self._keys = {name: RowKey(**key) for name, key in event["keys"].items()}
-        elif event["event"] in ("recorded", "kept"):
-            self._left.remove(event["measure"])
-            self._well &= event["status"] == "measured" and not event.get("bad_images")
-        self._listen(self.job, event)
-
     def end(self) -> bool:
         """Record why measurements are missing, if any are; return whether all went well."""
         self.kill()
-        entry = self.job.entry
-        for measure in self._left:
-            key = self._keys.get(measure, RowKey(entry=entry.name, network=entry.network_id))
-            seconds = time.monotonic() - self._started
-            _record_failure(self.job, measure, key, self._reason, seconds)
-            event = {"event": "recorded", "measure": measure, "status": "failed"}
-            self._listen(self.job, {**event, "reason": self._reason})
-        return self._well and not self._left
+        return self._ledger.close(self._reason)
 
     def kill(self) -> None:
         """End the worker."""
@@ -210,20 +222,6 @@ def in_worker(target: Callable[..., None], *arguments: Any) -> None:
     process.join()
     if process.exitcode:
         raise ZoobenchError(f"{target.__name__} failed with exit code {process.exitcode}")
-
-
-def _record_failure(job: Job, measure: Measure, key: RowKey, reason: str, seconds: float) -> None:
-    """Keep the reason of a row whose worker could not."""
-    record = Record(
-        measure=measure,
-        key=key,
-        status="failed",
-        reason=reason,
-        started_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        seconds=seconds,
-        conditions={"settings": job.settings.model_dump()},
-    )
-    Store(job.store).append(record)
 
 
 def _serve() -> None:

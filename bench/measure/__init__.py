@@ -8,7 +8,7 @@ from typing import cast
 
 from bench.data.dataset import Dataset, open_dataset
 from bench.plan import Job, resolve_memory_format
-from bench.records import Accuracy, Complexity, Measure, RowKey, Throughput
+from bench.records import Accuracy, BatchPolicy, Complexity, Measure, RowKey, Throughput, Training
 from zoo import build
 from zoo.build import WeightsFile
 from zoo.entry import Entry, Preprocess
@@ -18,6 +18,7 @@ MEASURES: dict[Measure, str] = {
     "complexity": "bench.measure.complexity:run",
     "accuracy": "bench.measure.accuracy:run",
     "throughput": "bench.measure.throughput:run",
+    "training": "bench.measure.train:run",
 }
 
 # (done, total, what is counted)
@@ -33,8 +34,17 @@ def _tell_nobody(text: str) -> None:
 class Result:
     """Evidence, and for accuracy the Parquet file of the predictions."""
 
-    evidence: Complexity | Accuracy | Throughput
+    evidence: Complexity | Accuracy | Throughput | Training
     predictions: bytes | None = None
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A batch size, how it came about, and of an automatic one what keeps it from being larger."""
+
+    size: int
+    policy: BatchPolicy
+    note: str | None = None
 
 
 @dataclass(frozen=True)
@@ -47,17 +57,31 @@ class Row:
     progress: Progress
     # Tells the user something about the row that is no failure.
     tell: Tell = _tell_nobody
+    # An automatic batch that was found before.
+    found: Batch | None = None
 
     @property
     def entry(self) -> Entry:
         """Return the entry."""
         return self.job.entry
 
+    @cached_property
+    def batch(self) -> Batch:
+        """Return the batch that was asked for, the device's default, or the largest that fits.
+
+        Raises:
+            MeasureError: the largest was asked for, and not even one image fits.
+        """
+        asked = self.job.settings.batch_size
+        if asked == "auto":
+            return self.found or _largest_batch(self)
+        default = 256 if self.device.startswith("cuda") else 32
+        return Batch(asked, "asked") if asked else Batch(default, "default")
+
     @property
     def batch_size(self) -> int:
-        """Return the batch that was asked for, or the device's default."""
-        default = 256 if self.device.startswith("cuda") else 32
-        return self.job.settings.batch_size or default
+        """Return the size of the batch."""
+        return self.batch.size
 
     @cached_property
     def preprocess(self) -> Preprocess:
@@ -70,6 +94,12 @@ class Row:
         if self.job.data is None:
             raise DataError("no dataset was given; use --data DIR")
         return open_dataset(self.job.data, labels=self.job.labels, limit=self.job.limit)
+
+    @property
+    def images(self) -> range:
+        """Return the places of the images that this job evaluates: all, or its shard's."""
+        total = len(self.dataset)
+        return range(total) if self.job.shard is None else self.job.shard.of(total)
 
     @cached_property
     def weights(self) -> WeightsFile:
@@ -93,8 +123,10 @@ class Row:
             precision=settings.precision,
             memory_format=resolve_memory_format(settings, self.device),
             compile=settings.compile,
-            batch_size=self.batch_size,
+            # An automatic one takes a search, which counting does without.
+            batch_size=None if measure == "complexity" else self.batch_size,
             decoder=settings.decoder if accuracy else None,
+            shard=self.job.shard,
         ).of(measure)
 
 
@@ -108,4 +140,10 @@ def measure(name: Measure, row: Row) -> Result:
     return cast(Callable[[Row], Result], getattr(import_module(module), function))(row)
 
 
-__all__ = ["MEASURES", "Progress", "Result", "Row", "measure"]
+def _largest_batch(row: Row) -> Batch:
+    from bench.measure import batch  # torch, which this module does without
+
+    return batch.find(row)
+
+
+__all__ = ["MEASURES", "Batch", "Progress", "Result", "Row", "measure"]

@@ -26,25 +26,28 @@ def run(row: Row) -> Result:
     lanes = Lanes(execution, row.preprocess, row.dataset, _forward_batch(row))
     lanes.warm_up()
     try:
-        predictions, end_to_end = _pass(row, lanes)
+        predictions, timed = _pass(row, lanes)
     except DamagedPixelsError as damage:
         row.tell(f"{damage}: removed, and made anew")
-        predictions, end_to_end = _pass(row, lanes)
+        predictions, timed = _pass(row, lanes)
     if not predictions.readable.any():
         raise MeasureError(f"{row.dataset.name}: no image could be read")
-    if not lanes.is_long_enough(len(row.dataset)):
+    end_to_end: EndToEnd | None = timed
+    if row.job.shard is not None or not row.job.alone:
+        end_to_end = None  # a part's time, or one that neighbours disturb, is none of the whole's
+    elif not lanes.is_long_enough(len(row.dataset)):
         decoder = open_decoder(row.job.settings.decoder, row.device)
         end_to_end = lanes.timed_repeats(FilePixels(row.dataset, row.preprocess, decoder))
     return Result(
         evidence(row.dataset, predictions, end_to_end, lanes.places),
-        parquet(row.entry.name, row.dataset, predictions),
+        parquet(row.entry.name, row.dataset, predictions, row.images if row.job.shard else None),
     )
 
 
 def _pass(row: Row, lanes: Lanes) -> tuple[Predictions, EndToEnd]:
     """Predict every image once."""
-    images = range(len(row.dataset))
-    predictions = Predictions.empty(len(images), min(TOP_K, row.dataset.classes))
+    images = row.images
+    predictions = Predictions.empty(len(row.dataset), min(TOP_K, row.dataset.classes))
     with open_source(row, images) as source:
         end_to_end = lanes.pass_over(
             source,

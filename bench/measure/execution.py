@@ -54,7 +54,8 @@ class Execution:
             if resolve_memory_format(settings, device) == "channels_last"
             else torch.contiguous_format
         )
-        self._amp = settings.precision == "amp"
+        amp = settings.precision == "amp"
+        self.autocast_dtype = _AUTOCAST_DTYPES[self.device.type] if amp else None
         self.compiled = settings.compile != "eager"
         network = network.to(device=self.device, dtype=self.dtype)
         network = network.to(memory_format=self.memory_format)
@@ -85,9 +86,15 @@ class Execution:
 
     def forward(self, batch: Tensor) -> Tensor:
         """Return what the network makes of a batch; device work may still be under way."""
-        with torch.inference_mode(), self._autocast():
+        with torch.inference_mode(), self.autocast():
             output: Tensor = self.network(batch)
         return output
+
+    def autocast(self) -> AbstractContextManager[object]:
+        """Return the context in which a forward pass has the precision ``amp``, if it is asked."""
+        if self.autocast_dtype is None:
+            return nullcontext()
+        return torch.autocast(self.device.type, dtype=self.autocast_dtype)
 
     def synchronize(self) -> None:
         """Wait until the device has done all its work."""
@@ -123,15 +130,12 @@ class Execution:
             self._normalisations[key] = (mean, std)
         return self._normalisations[key]
 
-    def _autocast(self) -> AbstractContextManager[object]:
-        if not self._amp:
-            return nullcontext()
-        return torch.autocast(self.device.type, dtype=_AUTOCAST_DTYPES[self.device.type])
 
-
-def explained(error: RuntimeError, batch_size: int, device: torch.device) -> MeasureError:
+def explained(
+    error: RuntimeError | MemoryError, batch_size: int, device: torch.device
+) -> MeasureError:
     """Turn a failure of the network's forward pass into the row's reason."""
-    memory = isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
-    if memory:
+    out_of_memory = isinstance(error, torch.OutOfMemoryError | MemoryError)
+    if out_of_memory or "can't allocate memory" in str(error):
         return MeasureError(f"out of memory at batch {batch_size} on {device}: {first_line(error)}")
     return MeasureError(f"the forward pass failed: {with_type(error)}")

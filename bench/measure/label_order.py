@@ -6,16 +6,18 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 import numpy as np
+import torch
 
 from bench import conditions
 from bench.data.dataset import Dataset, open_dataset
+from bench.data.decoders import DECODERS, open_decoder
 from bench.data.preprocess import UNREADABLE, crop, decode
 from bench.measure.execution import Execution
 from bench.measure.scoring import read_out
 from bench.plan import Settings
 from zoo import build
 from zoo.entry import Entry, Preprocess
-from zoo.errors import ZoobenchError, with_type
+from zoo.errors import MeasureError, ZoobenchError, with_type
 
 _BATCH = 16
 _TIMED_IMAGES = 48
@@ -46,14 +48,35 @@ def run(entry: Entry, data: str, labels: str, places: Sequence[int], pipe: Conne
 
 def _cost(dataset: Dataset, preprocess: Preprocess, places: Sequence[int]) -> dict[str, Any]:
     """Return milliseconds an image of one core, by decoder, and the bytes of a crop."""
-    start = time.perf_counter()
-    pixels = [crop(decode(dataset.read(place), preprocess), preprocess) for place in places]
-    seconds = time.perf_counter() - start
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    costs = {name: _milliseconds(name, dataset, preprocess, places) for name in DECODERS}
+    torch.set_num_threads(threads)
+    height, width = preprocess.crop_px
     return {
-        "ms": {"pillow": 1000 * seconds / len(places)},
-        "bytes_an_image": pixels[0].nbytes,
+        "ms": {name: ms for name, ms in costs.items() if ms is not None},
+        "bytes_an_image": height * width * preprocess.input_channels,
         "preprocess": preprocess.describe(),
     }
+
+
+def _milliseconds(
+    name: str, dataset: Dataset, preprocess: Preprocess, places: Sequence[int]
+) -> float | None:
+    """Return a decoder's mean time an image, reading included; None if it does not run here."""
+    seconds, images = 0.0, 0
+    try:
+        decoder = open_decoder(name, "cpu")
+        for place in places:
+            start = time.perf_counter()
+            try:
+                decoder.crop(decoder.decode(dataset.read(place), preprocess), preprocess)
+            except UNREADABLE:
+                continue
+            seconds, images = seconds + time.perf_counter() - start, images + 1
+    except MeasureError:
+        return None
+    return 1000 * seconds / images if images else None
 
 
 def _predictions(

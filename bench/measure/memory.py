@@ -1,5 +1,6 @@
 """Peak memory: the allocator's on a GPU, the process's resident set on a CPU."""
 
+import ctypes
 import resource
 import sys
 from contextlib import suppress
@@ -34,11 +35,27 @@ def _reset_rss_peak() -> None:
         Path("/proc/self/clear_refs").write_text("5")
 
 
-def _rss_peak_bytes() -> int:
+def resident_bytes_after_trim() -> int:
+    """Return the process's resident set without what its allocator holds free (Linux, glibc)."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
+    return _status_bytes("VmRSS") or 0
+
+
+def _status_bytes(name: str) -> int | None:
+    """Return a size of this process that Linux tells, or None."""
     status = Path("/proc/self/status")
     if status.is_file():
         for line in status.read_text().splitlines():
-            if line.startswith("VmHWM:"):
+            if line.startswith(f"{name}:"):
                 return int(line.split()[1]) * 1024
+    return None
+
+
+def _rss_peak_bytes() -> int:
+    peak = _status_bytes("VmHWM")
+    if peak is not None:
+        return peak
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import torch
 from numpy.typing import NDArray
 
+from bench import shards
 from bench.data.dataset import Dataset
 from bench.records import Accuracy, BadImage, EndToEnd
 from zoo.errors import MeasureError
@@ -93,7 +94,7 @@ def _check_outputs(logits: torch.Tensor, places: int, dataset: Dataset) -> None:
 
 
 def evidence(
-    dataset: Dataset, predictions: Predictions, end_to_end: EndToEnd, forward_batch: int
+    dataset: Dataset, predictions: Predictions, end_to_end: EndToEnd | None, forward_batch: int
 ) -> Accuracy:
     """Return the counts that an accuracy is made of."""
     right = _right(dataset, predictions.top)
@@ -123,8 +124,13 @@ def _right(dataset: Dataset, top: NDArray[np.int32]) -> NDArray[np.bool_]:
     return np.array([np.isin(classes, labels) for classes, labels in pairs])
 
 
-def parquet(entry: str, dataset: Dataset, predictions: Predictions) -> bytes:
-    """Return the readable images' predictions as a Parquet file; the entry is in its metadata."""
+def parquet(
+    entry: str, dataset: Dataset, predictions: Predictions, shard: range | None = None
+) -> bytes:
+    """Return the readable images' predictions as a Parquet file; the entry is in its metadata.
+
+    Those of a shard of the dataset, given by its places, say too what the whole has to be.
+    """
     keep = np.flatnonzero(predictions.readable)
     columns = {
         "image": pa.array([dataset.images[i] for i in keep], pa.string()),
@@ -138,6 +144,9 @@ def parquet(entry: str, dataset: Dataset, predictions: Predictions) -> bytes:
         all_right = [dataset.right_labels[i] for i in keep]
         columns["labels"] = pa.array(all_right, pa.list_(pa.int32()))
     metadata = {"entry": entry, "dataset_digest": dataset.digest}
+    if shard is not None:
+        own = predictions.sha256[shard.start : shard.stop]
+        metadata |= shards.metadata(dataset.images, own.tobytes())
     table = pa.table(columns).replace_schema_metadata(metadata)
     sink = io.BytesIO()
     pq.write_table(table, sink)

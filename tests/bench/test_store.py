@@ -2,6 +2,7 @@
 
 import json
 import multiprocessing
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -57,9 +58,41 @@ def test_nothing_is_overwritten_and_the_newest_speaks(tmp_path: Path) -> None:
 
 def test_an_object_store_works_like_a_folder() -> None:
     store = Store("memory://bucket/zoo")
-    store.check_writable()
     store.append(record("a"), predictions=b"p")
     assert [r.key.entry for _, r in store.records()] == ["a"]
+
+
+def test_the_memory_of_one_process_is_no_store_for_a_run() -> None:
+    with pytest.raises(StoreError, match="rows are measured in others"):
+        Store("memory://bucket/zoo").check_writable()
+
+
+def test_a_remote_file_system_with_folders_works_from_several_processes(tmp_path: Path) -> None:
+    """Whatever is no local path goes through fsspec alone; here it ends on this disk."""
+    url = f"simplecache::file://{tmp_path}/remote"
+    Store(url).check_writable()
+    _in_two_processes(_append_many, url, "a")
+    assert len(list(Store(url).records())) == 50
+    assert len(list(Store(f"file://{tmp_path}/remote").records())) == 50
+
+
+def test_names_reach_the_disk_before_a_record_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A crash of the machine keeps what was synced: each file, then the folder that names it."""
+    synced: list[Path] = []
+
+    def fsync(descriptor: int) -> None:
+        synced.append(Path(f"/proc/self/fd/{descriptor}").readlink())
+
+    monkeypatch.setattr("os.fsync", fsync)
+    folder = Path(Store(str(tmp_path / "new")).append(record("a"), predictions=b"p")).parent
+    parts = [path for path in synced if path.name.startswith(".")]
+    folders = [path for path in synced if not path.name.startswith(".")]
+    assert [part.parent for part in parts] == [folder, folder]  # predictions, then the record
+    assert folders[:3] == [tmp_path / "new" / "a", tmp_path / "new", tmp_path]
+    assert folders[3:] == [folder, folder]
+    assert synced[-1] == folder
 
 
 def test_a_newer_schema_is_refused_with_the_mend(tmp_path: Path) -> None:
@@ -112,13 +145,18 @@ def _append_many(root: str, entry: str) -> None:
         Store(root).append(record(entry))
 
 
-def test_two_writers_do_no_harm(tmp_path: Path) -> None:
+def _in_two_processes(target: Callable[..., None], *arguments: str) -> None:
     context = multiprocessing.get_context("spawn")
-    writers = [context.Process(target=_append_many, args=(str(tmp_path), "a")) for _ in range(2)]
+    writers = [context.Process(target=target, args=arguments) for _ in range(2)]
     for writer in writers:
         writer.start()
     for writer in writers:
         writer.join()
+    assert [writer.exitcode for writer in writers] == [0, 0]
+
+
+def test_two_writers_do_no_harm(tmp_path: Path) -> None:
+    _in_two_processes(_append_many, str(tmp_path), "a")
     assert len(list(Store(str(tmp_path)).records())) == 50
 
 

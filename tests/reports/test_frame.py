@@ -8,7 +8,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from bench.records import Accuracy, BadImage, Complexity, EndToEnd, Record, RowKey, Throughput
+from bench.records import (
+    Accuracy,
+    BadImage,
+    Complexity,
+    EndToEnd,
+    GpuState,
+    HostUse,
+    Record,
+    RowKey,
+    Throughput,
+    Training,
+)
 from bench.store import Store
 from reports import load_frame
 from reports.frame import DTYPES, to_frame
@@ -48,6 +59,13 @@ THROUGHPUT = Throughput(
     peak_memory_bytes=10**6,
     peak_memory_kind="process_rss",
 )
+TRAINING = Training(
+    **{**THROUGHPUT.model_dump(exclude={"kind"}), "steps_s": (1.0, 1.0, 1.0)},
+    optimizer="SGD",
+    forward_s=(0.3, 0.3, 0.3),
+    backward_s=(0.6, 0.6, 0.6),
+    optimizer_s=(0.1, 0.1, 0.1),
+)
 ACCURACY = Accuracy(
     dataset="val",
     dataset_kind="imagenet-val",
@@ -61,7 +79,9 @@ ACCURACY = Accuracy(
 )
 
 
-def _record(evidence: Complexity | Accuracy | Throughput | None, **changes: object) -> Record:
+def _record(
+    evidence: Complexity | Accuracy | Throughput | Training | None, **changes: object
+) -> Record:
     measure = evidence.kind if evidence is not None else "accuracy"
     raw: dict[str, object] = {
         "measure": measure,
@@ -180,3 +200,56 @@ def test_rows_of_two_decoders_are_two_rows_and_the_flips_are_told(tmp_path: Path
     assert "a: decoded by torchvision; 1 of 3 predictions are not pillow's" in text
     alone = render(frame[1:].assign(flips=pd.NA).astype(frame.dtypes), "md").decode()
     assert "no row by pillow to compare it with" in alone
+
+
+def test_training_is_a_figure_of_its_own_beside_inference() -> None:
+    (row,) = to_frame([_record(THROUGHPUT), _record(TRAINING)]).to_dict("records")
+    assert row["images_per_s"] == pytest.approx(8 / 0.2)
+    assert row["train_images_per_s"] == pytest.approx(8)
+    shares = [row[f"train_{part}_share"] for part in ("forward", "backward", "optimizer")]
+    assert shares == pytest.approx([0.3, 0.6, 0.1])
+    assert row["train_peak_memory_bytes"] == 10**6
+
+
+EVEN = (1.0,) * 100
+SLIGHTLY = tuple(1.0 + 0.0005 * (i % 7) for i in range(100))
+
+
+@pytest.mark.parametrize(
+    ("steps_s", "throttled", "noisy"),
+    [
+        (EVEN, None, False),
+        (SLIGHTLY, (), False),
+        (EVEN, (3, 4), True),
+        ((1.0, 1.2) * 50, (), True),  # quartiles 18 % apart
+        ((1.0,) * 50 + (1.06,) * 50, (), True),  # drift: quartiles near, median not known
+        ((1.0,), None, True),  # of one step nothing is known
+    ],
+)
+def test_a_noisy_speed_is_flagged(
+    steps_s: tuple[float, ...], throttled: tuple[int, ...] | None, noisy: bool
+) -> None:
+    gpu = GpuState(samples=(), throttled_steps=throttled, energy_j=None, note=None)
+    evidence = THROUGHPUT.model_copy(update={"steps_s": steps_s, "gpu": gpu})
+    row = to_frame([_record(evidence)]).iloc[0]
+    assert bool(row["noisy"]) is noisy
+    assert row["energy_j_per_image"] is pd.NA
+    count = pd.NA if throttled is None else len(throttled)
+    assert row["throttled_steps"] is count or row["throttled_steps"] == count
+
+
+def test_what_the_machine_counted_is_per_step_and_per_image() -> None:
+    host = HostUse(user_s=1, system_s=0, minor_faults=300, involuntary_switches=0)
+    gpu = GpuState(samples=(), throttled_steps=(), energy_j=48.0, note=None)
+    evidence = THROUGHPUT.model_copy(update={"host": host, "gpu": gpu})
+    row = to_frame([_record(evidence)]).iloc[0]
+    assert row["page_faults_per_step"] == 100
+    assert row["energy_j_per_image"] == pytest.approx(48 / (3 * 8))
+    assert to_frame([_record(THROUGHPUT)]).iloc[0]["page_faults_per_step"] is pd.NA
+
+
+def test_a_row_says_how_its_batch_came_about() -> None:
+    batch = {"policy": "auto", "note": "auto: bounded by memory", "measures": ["throughput"]}
+    records = [_record(COMPLEXITY), _record(THROUGHPUT, conditions={"batch": batch})]
+    row = to_frame(records).iloc[0]
+    assert (row["batch_policy"], row["batch_note"]) == ("auto", "auto: bounded by memory")

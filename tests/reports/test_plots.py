@@ -13,13 +13,13 @@ from matplotlib.figure import Figure
 from matplotlib.text import Annotation, Text
 from PIL import Image
 
-from reports import plots
+from reports import drawing
+from reports.drawing import family_styles
 from reports.plots import (
     X_NAMES,
     Comparison,
     Picture,
     draw,
-    family_styles,
     plan_pictures,
     write_pictures,
     write_report_pictures,
@@ -35,7 +35,7 @@ def _plan(frame: pd.DataFrame, x: str, table: str | None = None) -> list[Picture
 
 def _drawn(item: Picture | Comparison) -> Figure:
     points = item.points if isinstance(item, Picture) else item.pairs
-    with plots.fixed_style():
+    with drawing.fixed_style():
         return draw(item, family_styles(point.family for point in points))
 
 
@@ -210,7 +210,7 @@ def test_a_missing_matplotlib_names_the_extra(
     def find_nothing(name: str) -> Any:
         return None
 
-    monkeypatch.setattr(plots, "find_spec", find_nothing)
+    monkeypatch.setattr(drawing, "find_spec", find_nothing)
     with pytest.raises(MissingExtraError, match=r"pip install 'zoobench\[plots\]'"):
         write_pictures(focalnet_frame(), [], tmp_path)
 

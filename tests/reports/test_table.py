@@ -7,7 +7,7 @@ import pytest
 
 from reports.frame import to_frame
 from reports.table import render
-from tests.reports.test_frame import ACCURACY, COMPLEXITY, KEY, THROUGHPUT, _record
+from tests.reports.test_frame import ACCURACY, COMPLEXITY, KEY, THROUGHPUT, TRAINING, _record
 from zoo.errors import UnknownNameError
 
 
@@ -57,3 +57,19 @@ def test_an_unknown_format_lists_the_formats() -> None:
         UnknownNameError, match="choices: counts, csv, html, latex, md, parquet, terminal"
     ):
         render(_frame(), "pdf")
+
+
+def test_a_noisy_speed_has_a_mark_and_says_how_noisy() -> None:
+    even = THROUGHPUT.model_copy(update={"steps_s": (0.1,) * 30})
+    uneven = THROUGHPUT.model_copy(update={"steps_s": (0.1, 0.2) * 15})
+    assert "~" not in render(to_frame([_record(even)]), "md").decode()
+    text = render(to_frame([_record(uneven)]), "md").decode()
+    assert "| 53.3~ |" in text
+    assert "~ a: noisy speed: steps' quartiles 66.7 % apart, standard error" in text
+
+
+def test_training_has_a_column_and_an_automatic_batch_a_note() -> None:
+    batch = {"policy": "auto", "note": "auto: bounded by memory", "measures": ["training"]}
+    text = render(to_frame([_record(TRAINING, conditions={"batch": batch})]), "md").decode()
+    assert "train/s" in text
+    assert "a: batch 8, auto: bounded by memory" in text

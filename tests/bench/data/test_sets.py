@@ -45,7 +45,7 @@ def _scored(dataset: Dataset, logits: np.ndarray) -> tuple[scoring.Predictions, 
     predictions.readable[:] = True
     stages = Stages(read_decode_s=1, resize_s=1, copy_s=1, model_s=1)
     timed = EndToEnd(images=1, seconds=1, lanes=1, stages=stages)
-    return predictions, scoring.evidence(dataset, predictions, timed)
+    return predictions, scoring.evidence(dataset, predictions, timed, len(dataset))
 
 
 def _logits(choices: list[list[int]]) -> np.ndarray:
@@ -287,3 +287,12 @@ def test_labels_are_a_word_or_a_file(class_folders: Path) -> None:
 def test_the_sample_set_is_no_other(tmp_path: Path) -> None:
     assert each_of("sample") == ["sample"]
     assert open_told("sample", labels="imagenet").dataset.kind == "sample"
+
+
+def test_a_set_of_the_validation_sets_size_is_asked_about(class_folders: Path) -> None:
+    opened = open_told(str(class_folders), labels="imagenet")
+    assert not opened.unclaimed_val
+    many = opened.dataset.chosen([i % 20 for i in range(50_000)], "")
+    assert f"say val:{class_folders}" in replace(opened, dataset=many).describe()
+    claimed = open_told(f"val:{class_folders}", labels="imagenet")
+    assert not replace(claimed, dataset=many).unclaimed_val

@@ -8,16 +8,23 @@ from typing import Any
 
 import pytest
 
-from bench.executors import local
+from bench.conditions import cores
+from bench.executors import Listener, Placement, local
 from bench.plan import Job, Settings, plan
-from bench.records import Complexity, Figure, Record
+from bench.records import Accuracy, Complexity, Figure, Record
+from bench.shards import load_predictions, whole_records
 from bench.store import Store
 from zoo.entry import Entry
 from zoo.errors import InterruptedRunError, ZoobenchError
 
 
 def _jobs(
-    entries: tuple[Entry, ...], store: Path, *figures: Figure, retry_failed: bool = False
+    entries: tuple[Entry, ...],
+    store: Path,
+    *figures: Figure,
+    retry_failed: bool = False,
+    shards: int = 1,
+    apart: bool = False,
 ) -> list[Job]:
     return plan(
         entries,
@@ -29,6 +36,8 @@ def _jobs(
         labels="imagenet",
         limit=4,
         retry_failed=retry_failed,
+        shards=shards,
+        apart=apart,
     )
 
 
@@ -61,7 +70,7 @@ def test_a_row_that_raises_leaves_its_reason_and_the_others_are_measured(
     assert records["efficientnet_lite0", "complexity"].status == "measured"
 
 
-def _kill_worker_when(measure: str) -> local.Listener:
+def _kill_worker_when(measure: str) -> Listener:
     def listen(job: Job, event: dict[str, Any]) -> None:
         if event["event"] == "measuring" and event["measure"] == measure:
             for process in multiprocessing.active_children():
@@ -143,3 +152,47 @@ def test_workers_have_the_allocator_that_keeps_activations(tmp_path: Path, lite0
     conditions = _records(tmp_path)["efficientnet_lite0", "complexity"].conditions
     assert conditions["allocator"]["MALLOC_TOP_PAD_"] == "268435456"
     assert "MALLOC_TOP_PAD_" not in os.environ
+
+
+def test_shards_side_by_side_predict_the_same_bits(tmp_path: Path, lite0: Entry) -> None:
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    assert local.run(_jobs((lite0,), whole, "top1"), timeout_s=None, listen=_ignore)
+    under_way: set[int] = set()
+    at_once = 0
+
+    def listen(job: Job, event: dict[str, Any]) -> None:
+        nonlocal at_once
+        if event["event"] == "measuring":
+            under_way.add(id(job))
+        elif event["event"] == "recorded":
+            under_way.discard(id(job))
+        at_once = max(at_once, len(under_way))
+
+    jobs = _jobs((lite0,), cut, "params", "top1", "speed", shards=3, apart=True)
+    placement = Placement(devices=("cpu",), workers=2)
+    assert local.run(jobs, placement=placement, timeout_s=None, listen=listen)
+    assert at_once == 2
+    ((_, a),) = _accuracy(whole)
+    ((folders, b),) = _accuracy(cut)
+    assert isinstance(a.evidence, Accuracy)
+    assert isinstance(b.evidence, Accuracy)
+    assert b.key == a.key
+    # The pass beside others is not timed; all else is the same.
+    assert b.evidence == a.evidence.model_copy(update={"end_to_end": None})
+    tables = [load_predictions(Store(str(path)), _accuracy(path)[0][0]) for path in (whole, cut)]
+    assert tables[0].equals(tables[1], check_metadata=True)
+    assert len(folders) == 3
+    conditions = {r.measure: r.conditions for _, r in Store(str(cut)).records()}
+    assert conditions["accuracy"]["alone"] is False
+    assert conditions["accuracy"]["cores"] == max(1, cores() // 2)
+    assert (conditions["throughput"]["alone"], conditions["throughput"]["cores"]) == (True, cores())
+
+
+def _accuracy(store: Path) -> list[tuple[tuple[str, ...], Record]]:
+    return [item for item in whole_records(Store(str(store))) if item[1].measure == "accuracy"]
+
+
+def test_too_many_workers_are_told(lite0: Entry) -> None:
+    placement = Placement(devices=("cpu",), workers=cores() + 1)
+    with pytest.raises(ZoobenchError, match=rf"this machine has {cores()} cores"):
+        local.check([lite0], Settings(device="cpu"), placement, where="zoo.toml")

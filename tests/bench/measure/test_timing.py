@@ -1,9 +1,15 @@
 """The logic of timing, by a clock that the test moves."""
 
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from itertools import chain, cycle, repeat
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.measure.timing import Budget, timed
+from bench.measure.timing import Budget, Timing, timed, timed_parts
+from bench.stats import median_rse
 
 
 class FakeClock:
@@ -12,6 +18,7 @@ class FakeClock:
     def __init__(self) -> None:
         self.time_s = 0.0
         self.marks: list[float] = []
+        self.waits = 0
 
     def now(self) -> float:
         return self.time_s
@@ -20,7 +27,23 @@ class FakeClock:
         self.marks.append(self.time_s)
 
     def steps_s(self) -> tuple[float, ...]:
+        self.waits += 1
         return tuple(b - a for a, b in zip(self.marks, self.marks[1:], strict=False))
+
+
+def _taking(clock: FakeClock, lengths_s: Iterable[float]) -> Callable[[], None]:
+    """Return a step that takes each of these lengths in turn."""
+    left = iter(lengths_s)
+
+    def step() -> None:
+        clock.time_s += next(left)
+
+    return step
+
+
+def _timed(lengths_s: Iterable[float], budget: Budget) -> Timing:
+    clock = FakeClock()
+    return timed(_taking(clock, lengths_s), clock, budget)
 
 
 @given(step_s=st.floats(1e-4, 10), min_steps=st.integers(1, 50), min_seconds=st.floats(0, 5))
@@ -34,7 +57,13 @@ def test_both_floors_hold_and_no_step_is_lost(
         calls.append(clock.time_s)
         clock.time_s += step_s
 
-    budget = Budget(warmup_steps=3, min_steps=min_steps, min_seconds=min_seconds, max_steps=1000)
+    budget = Budget(
+        warmup_steps=3,
+        min_steps=min_steps,
+        min_seconds=min_seconds,
+        max_steps=1000,
+        max_seconds=1e6,
+    )
     timing = timed(step, clock, budget)
     steps = len(timing.steps_s)
     assert len(calls) == 3 + steps
@@ -54,3 +83,99 @@ def test_warm_up_is_not_timed() -> None:
 
     timing = timed(step, clock, Budget(warmup_steps=2, min_steps=3, min_seconds=0))
     assert timing.steps_s == (1.0, 2.0, 3.0)
+
+
+def test_a_warm_up_goes_on_until_steps_are_stable() -> None:
+    lengths = chain([0.8] * 4, [0.4] * 4, [0.2] * 4, repeat(0.201))
+    timing = _timed(lengths, Budget(max_warmup_seconds=60, min_seconds=0))
+    assert (timing.warmup_steps, timing.warmed_up) == (16, "stable")
+    assert timing.steps_s == pytest.approx([0.201] * 10)
+
+
+@pytest.mark.parametrize(
+    ("caps", "steps"),
+    [
+        ({"max_warmup_steps": 10, "max_warmup_seconds": 1e9}, 10),
+        ({"max_warmup_steps": 100, "max_warmup_seconds": 7}, 3),  # 1 + 2 + 4
+    ],
+)
+def test_a_warm_up_that_never_settles_ends_at_a_cap(caps: dict[str, int], steps: int) -> None:
+    timing = _timed((2.0**i for i in range(1000)), Budget(**caps, min_steps=1, min_seconds=0))
+    assert (timing.warmup_steps, timing.warmed_up) == (steps, "cap")
+
+
+def test_a_step_that_is_slower_than_all_caps_is_still_measured_once() -> None:
+    timing = _timed(repeat(100.0), Budget())
+    assert (timing.warmup_steps, timing.steps_s, timing.ended) == (1, (100.0,), "max_seconds")
+
+
+UNEVEN = [1.0, 1.2, 0.9, 1.1, 0.8, 1.3, 1.05, 0.95, 1.01]
+
+
+@given(target_rse=st.floats(0.004, 0.1), lengths=st.permutations(UNEVEN))
+def test_a_target_is_met_soon_after_it_can_be(target_rse: float, lengths: list[float]) -> None:
+    budget = Budget(0, min_seconds=0, target_rse=target_rse, max_steps=10**6, max_seconds=1e9)
+    timing = _timed(cycle(lengths), budget)
+    assert timing.ended == "target"
+    steps = len(timing.steps_s)
+    assert median_rse(timing.steps_s) <= target_rse
+    # A look earlier, at four fifths of the sample, it was not met yet.
+    assert steps == budget.min_steps or median_rse(timing.steps_s[: int(steps / 1.25)]) > target_rse
+
+
+@pytest.mark.parametrize(
+    ("caps", "ended"),
+    [({"max_steps": 50, "max_seconds": 99}, "max_steps"), ({"max_seconds": 30}, "max_seconds")],
+)
+def test_a_target_that_is_never_met_ends_at_a_cap(caps: dict[str, int], ended: str) -> None:
+    timing = _timed(cycle([1.0, 2.0]), Budget(0, min_seconds=0, target_rse=1e-4, **caps))
+    assert timing.ended == ended
+    assert len(timing.steps_s) <= 50
+    assert timing.wall_s <= 75
+
+
+def test_nothing_waits_for_the_device_between_steps() -> None:
+    clock = FakeClock()
+    timed(_taking(clock, repeat(0.1)), clock, Budget(warmup_steps=5, min_steps=100))
+    assert clock.waits == 2  # after the warm-up, and at the end
+
+
+def test_time_between_two_stretches_is_no_step() -> None:
+    clock = FakeClock()
+    read = clock.steps_s
+
+    def slow_to_read() -> tuple[float, ...]:
+        clock.time_s += 10
+        return read()
+
+    clock.steps_s = slow_to_read  # type: ignore[method-assign]
+    budget = Budget(0, min_seconds=0, target_rse=0.02, max_seconds=1e9)
+    timing = timed(_taking(clock, cycle(UNEVEN)), clock, budget)
+    assert clock.waits > 2
+    assert max(timing.steps_s) == pytest.approx(1.3)
+    gaps = [b - a for a, b in zip(timing.offsets_s, timing.offsets_s[1:], strict=False)]
+    assert sum(gap > 10 for gap in gaps) == clock.waits - 2
+
+
+def test_parts_add_up_to_steps() -> None:
+    clock = FakeClock()
+    parts = [_taking(clock, repeat(s)) for s in (0.2, 0.5, 0.1)]
+    timing = timed_parts(parts, clock, Budget(warmup_steps=1, min_steps=4, min_seconds=0))
+    assert timing.steps_s == pytest.approx([0.8] * 4)
+    assert timing.parts_s[1] == pytest.approx([0.5] * 4)
+    assert timing.offsets_s == pytest.approx([0, 0.8, 1.6, 2.4])
+
+
+def test_watches_see_the_timed_steps_only() -> None:
+    clock = FakeClock()
+    seen = []
+
+    @contextmanager
+    def watch() -> Iterator[None]:
+        seen.append(clock.time_s)
+        yield
+        seen.append(clock.time_s)
+
+    budget = Budget(warmup_steps=3, min_steps=10, min_seconds=0)
+    timed_parts((_taking(clock, repeat(1.0)),), clock, budget, watch())
+    assert seen == [3, 13]

@@ -1,0 +1,69 @@
+"""What a row has told so far, and what has to be recorded in its place when it tells no more."""
+
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+from bench.executors import Listener
+from bench.plan import Job
+from bench.records import Measure, Record, RowKey
+from bench.store import Store
+from zoo.errors import StoreError
+
+
+class Ledger:
+    """The measurements of a row: which are in the store, which are still to come.
+
+    Args:
+        job: the row.
+        listen: is told every event.
+    """
+
+    def __init__(self, job: Job, listen: Listener) -> None:
+        self._job = job
+        self._listen = listen
+        self._started = time.monotonic()
+        self._left = list(job.measures)
+        self._keys: dict[Measure, RowKey] = {}
+        self._well = True
+
+    def hear(self, event: dict[str, Any]) -> None:
+        """Note what the worker says, and pass it on.
+
+        A row that is begun anew on another machine may tell of a measurement twice; it counts once.
+
+        Raises:
+            StoreError: the worker could not keep a result.
+        """
+        if event["event"] == "store_failed":
+            raise StoreError(event["reason"])
+        if event["event"] == "keys":
+            self._keys = {name: RowKey(**key) for name, key in event["keys"].items()}
+        elif event["event"] in ("recorded", "kept"):
+            if event["measure"] not in self._left:
+                return
+            self._left.remove(event["measure"])
+            self._well &= event["status"] == "measured" and not event.get("bad_images")
+        self._listen(self._job, event)
+
+    def close(self, reason: str) -> bool:
+        """Record why measurements are missing, if any are; return whether all went well."""
+        for measure in self._left:
+            entry = self._job.entry
+            key = self._keys.get(measure, RowKey(entry=entry.name, network=entry.network_id))
+            self._record_failure(measure, key, reason)
+            event = {"event": "recorded", "measure": measure, "status": "failed"}
+            self._listen(self._job, {**event, "reason": reason})
+        return self._well and not self._left
+
+    def _record_failure(self, measure: Measure, key: RowKey, reason: str) -> None:
+        record = Record(
+            measure=measure,
+            key=key,
+            status="failed",
+            reason=reason,
+            started_at=datetime.now(UTC).isoformat(timespec="seconds"),
+            seconds=time.monotonic() - self._started,
+            conditions={"settings": self._job.settings.model_dump()},
+        )
+        Store(self._job.store).append(record)

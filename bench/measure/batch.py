@@ -1,0 +1,159 @@
+"""The largest batch that fits: ``--batch auto``, by doubling and bisection."""
+
+import gc
+import math
+from collections.abc import Callable
+
+import torch
+
+from bench.conditions import available_memory_bytes
+from bench.measure import Batch, Row
+from bench.measure.execution import Execution, explained
+from bench.measure.memory import PeakMemory, resident_bytes_after_trim
+from bench.measure.speed import random_batch
+from bench.measure.train import TrainingStep, training_execution
+from zoo import build
+from zoo.errors import MeasureError
+
+# Larger ones gain no speed on a processor, and take minutes a step.
+CAPS = {"cpu": 256, "cuda": 8192}
+# Of the memory that is available, what a batch may take on a CPU, where a mistake kills.
+_SHARE = 0.5
+# The largest batch that is tried on a CPU; of larger ones the memory is extrapolated.
+_LARGEST_TRIAL = 16
+
+Fits = Callable[[int], bool]
+
+
+def find(row: Row) -> Batch:
+    """Return the largest batch that fits for everything that the row measures.
+
+    Raises:
+        MeasureError: not even one image fits, or the network fails on one.
+    """
+    torch.backends.cudnn.benchmark = True  # whose workspaces take memory too
+    trial = _Trial(row)
+    kind = trial.device.type
+    try:
+        fits = FitsOnGpu(trial.run) if kind == "cuda" else _fits_on_cpu(row, trial)
+        size = largest(fits, CAPS[kind])
+    except RuntimeError as error:
+        raise explained(error, 1, trial.device) from error
+    if size == 0:
+        raise MeasureError(f"out of memory at batch 1 on {trial.device}: no batch fits")
+    bound = f"the cap of {CAPS[kind]}" if size == CAPS[kind] else "memory"
+    return Batch(size, "auto", f"auto: bounded by {bound}")
+
+
+def largest(fits: Fits, cap: int) -> int:
+    """Return the largest batch up to ``cap`` that fits, or 0 if not even 1 does.
+
+    Doubles until one does not fit, then bisects. Assumes that whatever is smaller than a batch
+    that fits, fits.
+    """
+    fitting, too_large = 0, cap + 1
+    while fitting < cap and too_large == cap + 1:
+        trial = min(max(1, 2 * fitting), cap)
+        if fits(trial):
+            fitting = trial
+        else:
+            too_large = trial
+    while too_large - fitting > 1:
+        trial = (fitting + too_large) // 2
+        if fits(trial):
+            fitting = trial
+        else:
+            too_large = trial
+    return fitting
+
+
+class FitsOnGpu:
+    """Whether a batch runs without an out-of-memory error. Untested on a GPU."""
+
+    def __init__(self, run: Callable[[int], object]) -> None:
+        self._run = run
+
+    def __call__(self, batch: int) -> bool:
+        """Run the batch, and give its memory back."""
+        try:
+            self._run(batch)
+        except torch.OutOfMemoryError:
+            return False
+        finally:
+            gc.collect()
+            torch.cuda.empty_cache()
+        return True
+
+
+class FitsOnCpu:
+    """Whether a batch would fit, without finding out by being killed.
+
+    Small batches are run, and the growth of the resident set is divided by their images. A batch
+    fits if its images times that growth are within the allowance; larger ones than
+    ``_LARGEST_TRIAL`` are never run.
+
+    Args:
+        growth_bytes: runs a batch, and returns how far the resident set rose for it.
+        allowance_bytes: what a batch may take.
+        input_bytes: of one image, the least that it takes, should the process have room for the
+            first batches already.
+    """
+
+    def __init__(
+        self, growth_bytes: Callable[[int], int], allowance_bytes: float, input_bytes: float
+    ) -> None:
+        self._growth_bytes = growth_bytes
+        self._allowance_bytes = allowance_bytes
+        self._input_bytes = self._bytes_an_image = input_bytes
+
+    def __call__(self, batch: int) -> bool:
+        """Return whether the batch fits."""
+        fits = batch * self._bytes_an_image <= self._allowance_bytes
+        if fits and batch <= _LARGEST_TRIAL:
+            self._bytes_an_image = max(self._growth_bytes(batch) / batch, self._input_bytes)
+            fits = batch * self._bytes_an_image <= self._allowance_bytes
+        return fits
+
+
+def _fits_on_cpu(row: Row, trial: "_Trial") -> FitsOnCpu:
+    available = available_memory_bytes()
+    if available is None:
+        raise MeasureError(
+            "--batch auto on a CPU needs to know the memory that is available, and this system "
+            "has no /proc/meminfo; give a number"
+        )
+    before = resident_bytes_after_trim()
+
+    def growth_bytes(batch: int) -> int:
+        peak = PeakMemory(trial.device)
+        trial.run(batch)
+        return peak.peak()[0] - before
+
+    return FitsOnCpu(growth_bytes, _SHARE * available, trial.input_bytes)
+
+
+class _Trial:
+    """One step of the row's network, at any batch: a training step if the row has any."""
+
+    def __init__(self, row: Row) -> None:
+        self._row = row
+        self._trains = "training" in row.job.measures
+        if self._trains:
+            self._execution = training_execution(row)
+        else:
+            network = build.random_network(row.entry)
+            self._execution = Execution(network, row.job.settings, row.device)
+        self.device = self._execution.device
+        pixels = math.prod((*row.preprocess.crop_px, row.preprocess.input_channels))
+        self.input_bytes = pixels * self._execution.dtype.itemsize
+
+    def run(self, size: int) -> None:
+        """Run one step of so many images, and wait for it."""
+        batch = random_batch(self._row, self._execution, size)
+        if self._trains:
+            step = TrainingStep(self._execution, batch)
+            for part in (step.forward, step.backward, step.optimize):
+                part()
+        else:
+            self._execution.forward(batch)
+        self._execution.synchronize()

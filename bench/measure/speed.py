@@ -1,0 +1,100 @@
+"""Timing the steps of a row: the first call apart, then the one timed measurement, watched."""
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+from torch import Tensor
+
+from bench.measure import Row
+from bench.measure.execution import Execution, explained
+from bench.measure.gpu import watch
+from bench.measure.host import HostWatch
+from bench.measure.memory import PeakMemory
+from bench.measure.timing import Budget, Step, clock_for, timed_parts
+from bench.records import Sampling, Timed
+
+
+@dataclass(frozen=True)
+class TimedParts:
+    """The evidence of a timed step, and the seconds of its parts, in the order they were given."""
+
+    timed: Timed
+    parts_s: tuple[tuple[float, ...], ...]
+
+
+def random_batch(row: Row, execution: Execution, size: int) -> Tensor:
+    """Return ``size`` images of noise on the device, (N, C, H, W), normalised as the row says."""
+    shape = (size, *row.preprocess.crop_px, row.preprocess.input_channels)
+    pixels = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    return execution.place(pixels, row.preprocess)
+
+
+@contextmanager
+def explaining(batch_size: int, execution: Execution) -> Iterator[None]:
+    """Raise MeasureError for what goes wrong inside: out of memory at this batch, or a failure."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        raise explained(error, batch_size, execution.device) from error
+
+
+def time_parts(
+    row: Row, execution: Execution, parts: Sequence[Step], memory: PeakMemory
+) -> TimedParts:
+    """Time a step that has parts, as long as the row's budget says.
+
+    Args:
+        row: whose batch it is.
+        execution: where the parts run.
+        parts: called one after another, in every step.
+        memory: started before the batch was placed.
+
+    Raises:
+        MeasureError: out of memory at this batch (the row says so; no smaller batch is tried), or
+            a part fails.
+    """
+    budget = Budget(target_rse=row.job.target_rse)
+    on_gpu = execution.device.type == "cuda"
+    host, gpu = HostWatch(), watch(execution.device) if on_gpu else None
+    with explaining(row.batch_size, execution):
+        first_call_s = _first_call_s(execution, parts)
+        timing = timed_parts(
+            parts, clock_for(execution.device), budget, *(w.watching() for w in (host, gpu) if w)
+        )
+    peak_bytes, kind = memory.peak()
+    row.progress(len(timing.steps_s), len(timing.steps_s), "steps")
+    sampling = Sampling(
+        warmed_up=timing.warmed_up,
+        ended=timing.ended,
+        min_steps=budget.min_steps,
+        min_seconds=budget.min_seconds,
+        target_rse=budget.target_rse,
+        max_steps=budget.max_steps,
+        max_seconds=budget.max_seconds,
+    )
+    timed = Timed(
+        batch_size=row.batch_size,
+        first_call_s=first_call_s,
+        warmup_steps=timing.warmup_steps,
+        steps_s=timing.steps_s,
+        wall_s=timing.wall_s,
+        clock="cuda_event" if on_gpu else "perf_counter",
+        peak_memory_bytes=peak_bytes,
+        peak_memory_kind=kind,
+        sampling=sampling,
+        host=host.use,
+        gpu=gpu.state(timing) if gpu else None,
+    )
+    return TimedParts(timed, timing.parts_s)
+
+
+def _first_call_s(execution: Execution, parts: Sequence[Step]) -> float:
+    """Run the step once; return its seconds, with compilation, autotuning and allocation."""
+    start = time.perf_counter()
+    for part in parts:
+        part()
+    execution.synchronize()
+    return time.perf_counter() - start

@@ -1,0 +1,267 @@
+"""The doctor names what is wrong with a dataset, once each, and finds a whole one sound."""
+
+import io
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from bench.data.dataset import Dataset, open_dataset
+from bench.data.imagenet import wnids
+from bench.data.scan import content_sha256, scan
+from bench.doctor import Finding, examine
+from bench.measure import Row, accuracy
+from bench.plan import Job, Settings
+from tests.bench.data import miniatures
+from tests.bench.data.miniatures import Photographs
+from tests.command import call
+from zoo.entry import Entry
+from zoo.errors import DataError, UnknownNameError
+
+
+def _encoded(image: Image.Image, kind: str = "JPEG") -> bytes:
+    sink = io.BytesIO()
+    image.save(sink, kind)
+    return sink.getvalue()
+
+
+@pytest.fixture(scope="session")
+def pictures(sample_set: Dataset) -> Photographs:
+    """The sample's photographs in sizes of their own: the sample itself is pre-scaled."""
+    found = []
+    for i, (data, label) in enumerate(miniatures.photographs_of(sample_set)):
+        image = Image.open(io.BytesIO(data)).convert("RGB").resize((300 + 10 * i, 300 + 10 * i))
+        found.append((_encoded(image), label))
+    return found
+
+
+@pytest.fixture
+def folder(tmp_path: Path, pictures: Photographs) -> Path:
+    """Class folders with names of no known set, so that no count is expected."""
+    root = tmp_path / "photos"
+    for i, (data, label) in enumerate(pictures):
+        path = root / wnids()[label] / f"{i}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    return root
+
+
+def _findings(data: object, *, labels: str = "imagenet") -> list[Finding]:
+    return list(examine(str(data), labels=labels, models=[], progress=lambda *_: None))
+
+
+def _of(findings: list[Finding], subject: str) -> Finding:
+    (found,) = [finding for finding in findings if finding.subject == subject]
+    return found
+
+
+def _first(folder: Path) -> Path:
+    return min(folder.glob("*/*"))
+
+
+def test_a_sound_folder_has_nothing_wrong(folder: Path) -> None:
+    findings = _findings(folder)
+    assert {finding.verdict for finding in findings} == {"ok", "not checked"}
+    assert "20 images (folder)" in _of(findings, "layout").text
+    assert _of(findings, "label order").text == "no model was given"
+
+
+def test_progress_is_told(folder: Path) -> None:
+    heard: list[tuple[str, int, int]] = []
+    list(examine(str(folder), labels="imagenet", models=[], progress=lambda *e: heard.append(e)))
+    assert heard == [("images read", done, 20) for done in range(1, 21)]
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "zero bytes"),
+        (b"<html>not found</html>", "no image"),
+        (None, "image file is truncated"),
+    ],
+)
+def test_unreadable_files_are_named(folder: Path, data: bytes | None, reason: str) -> None:
+    path = _first(folder)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2] if data is None else data)
+    found = _of(_findings(folder), "readable")
+    assert found.verdict == "WRONG"
+    assert f"{path.relative_to(folder).as_posix()}: {reason}" in found.text
+
+
+def test_duplicates_are_named_and_torn_ones_first(folder: Path) -> None:
+    path = _first(folder)
+    shutil.copy(path, path.with_name("copy.jpg"))
+    found = _of(_findings(folder), "duplicates")
+    assert found.verdict == "WRONG"
+    assert found.text.startswith("1 files repeat another: ")
+    assert "copy.jpg" in found.text
+    other = next(item for item in folder.iterdir() if item != path.parent)
+    shutil.copy(path, other / "again.jpg")
+    found = _of(_findings(folder), "duplicates")
+    assert "2 files repeat another, 1 of them under different labels" in found.text
+
+
+def test_colour_modes_are_counted(folder: Path) -> None:
+    first, second, third = sorted(folder.glob("*/*"))[:3]
+    image = Image.open(first)
+    first.write_bytes(_encoded(image.convert("CMYK")))
+    second.write_bytes(_encoded(image.convert("L")))
+    third.write_bytes(_encoded(image.convert("RGBA"), "PNG"))
+    findings = _findings(folder)
+    found = _of(findings, "colours")
+    assert found.verdict == "note"
+    assert "17 RGB" in found.text
+    assert "1 CMYK" in found.text
+    assert "1 gray" in found.text
+    assert "1 RGBA" in found.text
+    assert f"decoders differ on CMYK: {first.relative_to(folder).as_posix()}" in found.text
+    assert f"{third.relative_to(folder).as_posix()} is PNG" in _of(findings, "formats").text
+
+
+def _rescaled(folder: Path, size: tuple[int, int] | int) -> None:
+    for i, path in enumerate(sorted(folder.glob("*/*"))):
+        wanted = size if isinstance(size, tuple) else (size, size + i)
+        path.write_bytes(_encoded(Image.open(path).resize(wanted)))
+
+
+def test_a_prescaled_set_is_told(folder: Path) -> None:
+    _rescaled(folder, (227, 227))
+    found = _of(_findings(folder), "sizes")
+    assert found.verdict == "WRONG"
+    assert "pre-scaled: 20 of 20 images have 227x227 px" in found.text
+    _rescaled(folder, 256)
+    assert "have 256 px at the shorter side" in _of(_findings(folder), "sizes").text
+    # V2's figures are of whatever its images are, and only noted.
+    assert _of(_findings(f"v2:{folder}"), "sizes").verdict == "note"
+
+
+def test_counts_are_compared_with_the_sets(tmp_path: Path, pictures: Photographs) -> None:
+    findings = _findings(miniatures.class_folders(tmp_path / "val", pictures))
+    count, classes = _of(findings, "count"), _of(findings, "classes")
+    assert count.verdict == classes.verdict == "WRONG"
+    assert count.text == "20 images; ImageNet-1k's validation set has 50,000"
+    assert "19 of 1000 classes have images, 1 to 2 each; expected 50" in classes.text
+
+
+def test_a_layout_that_is_broken_is_a_finding(tmp_path: Path, pictures: Photographs) -> None:
+    path = miniatures.flat_tar(tmp_path, pictures)
+    path.write_bytes(path.read_bytes()[:5000])
+    (found,) = _findings(path)
+    assert (found.verdict, found.subject) == ("WRONG", "layout")
+    assert "cut short" in found.text
+
+
+def test_the_users_mistakes_are_errors(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no such data folder"):
+        _findings(tmp_path / "none")
+    with pytest.raises(DataError, match="no such data folder"):
+        _findings(f"v2:{tmp_path / 'none'}")
+    with pytest.raises(UnknownNameError, match="unknown set 'v3'"):
+        _findings(f"v3:{tmp_path}")
+
+
+def test_numbered_folders_of_ones_own_are_told(tmp_path: Path, pictures: Photographs) -> None:
+    for i, (data, _) in enumerate(pictures[:12]):
+        (tmp_path / "own" / str(i)).mkdir(parents=True)
+        (tmp_path / "own" / str(i) / "a.jpg").write_bytes(data)
+    found = [f for f in _findings(tmp_path / "own", labels="folder") if f.verdict == "WRONG"]
+    assert [f.text for f in found] == [
+        "folders are numbers, and are numbered as text: 10 comes before 2"
+    ]
+
+
+def test_imagenet_c_lacks_are_named(tmp_path: Path, pictures: Photographs) -> None:
+    miniatures.class_folders(tmp_path / "C" / "fog" / "3", pictures[:2])
+    found = _of(_findings(f"c:{tmp_path / 'C'}"), "conditions")
+    assert found.verdict == "WRONG"
+    assert "1 of 75" in found.text
+    assert "gaussian_noise/1" in found.text
+
+
+def test_the_content_digest_is_that_of_an_evaluation(folder: Path, lite0: Entry) -> None:
+    for path in sorted(folder.glob("*/*"))[3:]:
+        path.unlink()
+    _first(folder).write_bytes(b"")
+    dataset = open_dataset(str(folder), labels="imagenet")
+    job = Job(
+        entry=lite0,
+        figures=("top1",),
+        settings=Settings(batch_size=1),
+        store="unused",
+        data=str(folder),
+        labels="imagenet",
+        limit=None,
+        retry_failed=False,
+    )
+    evidence = accuracy.run(Row(job, "cpu", "a processor", lambda *_: None)).evidence
+    digest = content_sha256(scan(dataset, lambda *_: None))
+    assert evidence.content_sha256 == digest
+    assert digest in _of(_findings(folder), "content").text
+
+
+# With a model's real weights
+
+
+@pytest.fixture(scope="session")
+def lite0_findings(
+    tmp_path_factory: pytest.TempPathFactory, pictures: Photographs, lite_entries: tuple[Entry, ...]
+) -> dict[str, list[Finding]]:
+    """What Lite0 says of right labels, and of labels in the order of numbers sorted as text."""
+    root = tmp_path_factory.mktemp("order")
+    as_text = np.argsort(np.array(sorted(range(1000), key=str)))
+    permuted = [(data, int(as_text[label])) for data, label in pictures]
+    found = {}
+    for name, labelled in (("right", pictures), ("permuted", permuted)):
+        data = str(miniatures.flat_with_csv(root / name, labelled))
+        events = examine(data, labels="imagenet", models=lite_entries[:1], progress=lambda *_: None)
+        found[name] = list(events)
+    return found
+
+
+def test_the_label_order_is_checked_by_a_model(lite0_findings: dict[str, list[Finding]]) -> None:
+    right = _of(lite0_findings["right"], "label order")
+    assert right.verdict == "ok"
+    assert right.text.startswith("by efficientnet_lite0: ")
+    permuted = _of(lite0_findings["permuted"], "label order")
+    assert permuted.verdict == "WRONG"
+    assert "folders 0 to 999 sorted as text" in permuted.text
+    assert permuted.mend is not None
+
+
+def test_the_cost_of_pixels_is_told(lite0_findings: dict[str, list[Finding]]) -> None:
+    findings = lite0_findings["right"]
+    cost = _of(findings, "pixels cost").text
+    assert "ms by pillow" in cost
+    assert "ms by torchvision" in cost
+    assert "nvjpeg" not in cost  # needs a GPU
+    # 20 crops of 224 x 224 x 3 bytes
+    assert _of(findings, "cache").text.startswith("3.01 MB of disk")
+
+
+def test_without_weights_the_order_is_not_checked(folder: Path, lite0: Entry) -> None:
+    bare = lite0.model_copy(update={"weights": None})
+    findings = list(
+        examine(str(folder), labels="imagenet", models=[bare], progress=lambda *_: None)
+    )
+    found = _of(findings, "label order")
+    assert found.verdict == "not checked"
+    assert "names no weights" in found.text
+    assert "ms by pillow" in _of(findings, "pixels cost").text
+
+
+def test_the_command_says_it_in_80_columns(
+    tmp_path: Path, pictures: Photographs, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = miniatures.class_folders(tmp_path / "a rather long name" / "val", pictures[:4])
+    assert call("doctor", str(root)) == 1
+    printed = capsys.readouterr().out
+    assert max(map(len, printed.splitlines())) <= 80
+    assert "WRONG       count        4 images" in printed
+    assert "mend: " in printed
+    assert "4 images are too few" in printed
+    assert printed.endswith("found wrong: 2\n")
+    assert call("doctor", str(tmp_path / "none")) == 2
+    assert call("doctor", str(root), "--model", "none") == 2

@@ -1,0 +1,174 @@
+"""Shards make a figure only together: every image of the dataset, each exactly once."""
+
+import io
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bench import shards
+from bench.records import Accuracy, BadImage, Record, RowKey, Shard
+from bench.shards import load_predictions, whole_records
+from bench.store import Store
+from reports import load_frame
+from zoo.errors import StoreError
+
+KEY = RowKey(entry="a", network="timm/x", dataset_digest="d", batch_size=2)
+IMAGES = tuple(f"n{i:02}.jpg" for i in range(10))
+BAD = 4
+
+
+@settings(deadline=None)  # the machine may be busy
+@given(images=st.integers(0, 300), count=st.integers(1, 40))
+def test_shards_cut_a_dataset_into_parts_that_differ_by_one_at_most(
+    images: int, count: int
+) -> None:
+    parts = [Shard(index=i, count=count).of(images) for i in range(1, count + 1)]
+    assert [place for part in parts for place in part] == list(range(images))
+    assert max(map(len, parts)) - min(map(len, parts)) <= 1
+
+
+def _append(
+    store: Store,
+    index: int,
+    count: int = 3,
+    images: tuple[str, ...] | None = None,
+    **changes: object,
+) -> str:
+    """Append one shard of ten images, of which one is unreadable; return its folder."""
+    shard = Shard(index=index, count=count)
+    own = images or tuple(IMAGES[i] for i in shard.of(len(IMAGES)))
+    bad = tuple(BadImage(image=i, reason="truncated") for i in own if i == IMAGES[BAD])
+    read = [image for image in own if image != IMAGES[BAD]]
+    sha256 = b"".join(IMAGES.index(image).to_bytes(32, "big") for image in own)
+    table = pa.table({"image": read, "label": [0] * len(read)}).replace_schema_metadata(
+        {"entry": "a", **shards.metadata(IMAGES, sha256)}
+    )
+    pq.write_table(table, sink := io.BytesIO())
+    raw: dict[str, object] = {
+        "measure": "accuracy",
+        "key": KEY.model_copy(update={"shard": shard}),
+        "status": "measured",
+        "evidence": Accuracy(
+            dataset="val",
+            dataset_kind="imagenet-folder",
+            images_in_dataset=len(IMAGES),
+            images=len(read),
+            correct_top1=len(read) - 1,
+            correct_top5=len(read),
+            bad_images=bad,
+            content_sha256="",
+            end_to_end=None,
+        ),
+        "started_at": f"2026-01-0{index}T00:00:00+00:00",
+        "seconds": 1.0,
+        "conditions": {"torch": "2.14.1", "load": index},
+    }
+    record = Record.model_validate({**raw, **changes})
+    return store.append(record, sink.getvalue()).rpartition("/")[0]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(str(tmp_path))
+
+
+def _joined(store: Store) -> Record:
+    ((_, record),) = whole_records(store)
+    return record
+
+
+@pytest.mark.parametrize("order", [(1, 2, 3), (3, 1, 2)])
+def test_all_shards_make_one_record_whatever_their_order(
+    store: Store, order: tuple[int, ...]
+) -> None:
+    for index in order:
+        _append(store, index)
+    ((folders, record),) = whole_records(store)
+    assert record.key == KEY
+    assert record.status == "measured"
+    assert isinstance(record.evidence, Accuracy)
+    assert (record.evidence.images, record.evidence.images_in_dataset) == (9, 10)
+    assert (record.evidence.correct_top1, record.evidence.correct_top5) == (6, 9)
+    assert [bad.image for bad in record.evidence.bad_images] == [IMAGES[BAD]]
+    assert record.seconds == 3.0
+    assert record.started_at.startswith("2026-01-01")
+    assert record.conditions == {"torch": "2.14.1"}  # what differs is not the whole's
+    table = load_predictions(store, folders)
+    assert table["image"].to_pylist() == [i for i in IMAGES if i != IMAGES[BAD]]
+    assert table.schema.metadata == {b"entry": b"a"}
+    row = load_frame(store.url).iloc[0]
+    assert (row["status"], row["top1"]) == ("partial", 6 / 9)
+
+
+def _reason(store: Store) -> str:
+    record = _joined(store)
+    assert record.status == "failed"
+    assert record.evidence is None
+    frame = load_frame(store.url)
+    assert frame["top1"].isna().all()
+    assert frame.loc[0, "reason"] == f"accuracy: {record.reason}"
+    return record.reason or ""
+
+
+def test_a_missing_shard_is_named_and_there_is_no_figure(store: Store) -> None:
+    _append(store, 1)
+    assert _reason(store) == "shards 2, 3 of 3 are missing; the same command goes on"
+    _append(store, 3)
+    assert _reason(store) == "shard 2 of 3 is missing; the same command goes on"
+
+
+def test_a_failed_shard_gives_its_reason(store: Store) -> None:
+    _append(store, 1)
+    _append(store, 2, status="failed", evidence=None, reason="out of memory")
+    assert _reason(store) == "shard 2 of 3: out of memory"
+
+
+def test_an_image_in_two_shards_is_no_whole(store: Store) -> None:
+    _append(store, 1)
+    _append(store, 2)
+    _append(store, 3, images=(*IMAGES[6:], IMAGES[0]))
+    assert _reason(store) == "1 images are in more than one shard, n00.jpg among them"
+
+
+def test_an_image_that_no_shard_has_is_missed(store: Store) -> None:
+    _append(store, 1)
+    _append(store, 2)
+    _append(store, 3, images=IMAGES[6:9])
+    assert _reason(store) == "the 9 images of the shards are not those of the dataset"
+
+
+def test_damaged_predictions_make_no_figure(store: Store) -> None:
+    folders = [_append(store, index) for index in (1, 2, 3)]
+    path = Path(folders[1], "predictions.parquet")
+    path.write_bytes(path.read_bytes()[:-9])
+    assert "damaged" in _reason(store)
+    path.unlink()
+    assert "predictions.parquet" in _reason(store)
+    with pytest.raises(StoreError):
+        load_predictions(store, folders)
+
+
+def test_a_shard_measured_twice_counts_once_and_survives_a_later_failure(store: Store) -> None:
+    for index in (1, 2, 2, 3):
+        _append(store, index)
+    _append(store, 1, status="failed", evidence=None, reason="killed")
+    record = _joined(store)
+    assert isinstance(record.evidence, Accuracy)
+    assert record.evidence.images == 9
+
+
+def test_other_cuts_and_keys_are_never_mixed(store: Store) -> None:
+    for index in (1, 2, 3):
+        _append(store, index)
+    _append(store, 1, count=2)
+    other = KEY.model_copy(update={"batch_size": 4, "shard": Shard(index=2, count=3)})
+    _append(store, 2, key=other)
+    found = {(r.key.batch_size, r.status) for _, r in whole_records(store)}
+    assert found == {(2, "measured"), (2, "failed"), (4, "failed")}
+    frame = load_frame(store.url)
+    # An unfinished cut does not take back what another has measured.
+    assert frame.set_index("batch_size")["status"].to_dict() == {2: "partial", 4: "failed"}
