@@ -259,8 +259,8 @@ def _other_images(base: Answers, head: Answers) -> _WhyNot | None:
 def _speed(pair: Pair, why_not: _WhyNot | None) -> list[Finding]:
     base, head = pair.base, pair.head
     now = head.runs[-1] if isinstance(head, Speed) else None
-    # A run that is in the base already is not held against itself.
-    known = [r.images_per_s for r in base.runs if r != now] if isinstance(base, Speed) else []
+    runs = base.runs if isinstance(base, Speed) else ()
+    known = [run.images_per_s for run in runs if run != now]
     found = Finding(
         pair.item.key,
         pair.item.kind,
@@ -272,6 +272,8 @@ def _speed(pair: Pair, why_not: _WhyNot | None) -> list[Finding]:
     if why_not:
         return [why_not.of(found)]
     assert now is not None
+    if now in runs:
+        return [replace(found, verdict="not judged", reason="this run is one of the base's")]
     return [_held_against_band(found, known, now.images_per_s)]
 
 

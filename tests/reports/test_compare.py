@@ -150,7 +150,7 @@ def test_too_few_runs_are_no_verdict() -> None:
 
 
 def test_a_run_is_not_held_against_itself() -> None:
-    base = speed(STEADY)
+    base = speed([*STEADY, 50.0])
     head = base.model_copy(update={"runs": base.runs[-1:]})
     assert _verdicts(compare(side(base), side(head))) == {"images_per_s": "not judged"}
 
