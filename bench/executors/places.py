@@ -63,7 +63,7 @@ def place_for(job: Job, running: Sequence[Job], placement: Placement, cores: int
         return None if running else Place(device, None, alone=True)
     if len(running) >= placement.workers or any(other.is_timed for other in running):
         return None
-    return Place(device, cores // placement.workers, alone=False)
+    return Place(device, max(1, cores // placement.workers), alone=False)
 
 
 def _on_a_free_device(running: Sequence[Job], placement: Placement, cores: int) -> Place | None:

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.conditions import cores
 from bench.shards import load_predictions, whole_records
 from bench.store import Store
 from reports import load_frame
@@ -28,7 +29,7 @@ from reports import load_frame
 FIGURES = ["entry", "status", "params", "macs", "images", "top1", "top5", "content_sha256"]
 WORDS = ["run", "efficientnet_lite0", "--figures", "params,gmacs,top1"]
 WORDS += ["--batch", "4", "--limit", "12", "--shards", "6", "--retry-failed"]
-LOCAL = [*WORDS, "--workers", "2"]
+LOCAL = [*WORDS, "--workers", str(min(2, cores()))]
 LINES = 14  # that such a run tells of its rows: the start and the end of each measurement
 RAY = [*WORDS, "--executor", "ray"]
 
