@@ -74,7 +74,7 @@ def load_predictions(store: Store, folders: Sequence[str]) -> pa.Table:
         StoreError: a file is not there, or is damaged.
     """
     tables = [_read(store, folder) for folder in folders]
-    about = {k: v for k, v in tables[0].schema.metadata.items() if k not in _SHARDS_OWN}
+    about = {k: v for k, v in _metadata(tables[0]).items() if k not in _SHARDS_OWN}
     return pa.concat_tables([table.replace_schema_metadata(about) for table in tables])
 
 
@@ -164,8 +164,11 @@ def _not_whole(ids: Sequence[str], tables: Sequence[pa.Table]) -> str | None:
 
 
 def _about(table: pa.Table, name: str) -> str:
-    value: bytes = table.schema.metadata.get(name.encode(), b"")
-    return value.decode()
+    return _metadata(table).get(name.encode(), b"").decode()
+
+
+def _metadata(table: pa.Table) -> dict[bytes, bytes]:
+    return table.schema.metadata or {}
 
 
 def _agreed(records: Sequence[Record]) -> dict[str, Any]:

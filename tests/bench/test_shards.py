@@ -14,6 +14,7 @@ from bench.records import Accuracy, BadImage, Record, RowKey, Shard
 from bench.shards import load_predictions, whole_records
 from bench.store import Store
 from reports import load_frame
+from reports.side import Answers, side_of_store
 from zoo.errors import StoreError
 
 KEY = RowKey(entry="a", network="timm/x", dataset_digest="d", batch_size=2)
@@ -44,9 +45,9 @@ def _append(
     bad = tuple(BadImage(image=i, reason="truncated") for i in own if i == IMAGES[BAD])
     read = [image for image in own if image != IMAGES[BAD]]
     sha256 = b"".join(IMAGES.index(image).to_bytes(32, "big") for image in own)
-    table = pa.table({"image": read, "label": [0] * len(read)}).replace_schema_metadata(
-        {"entry": "a", **shards.metadata(IMAGES, sha256)}
-    )
+    table = pa.table(
+        {"image": read, "label": [0] * len(read), "pred": [0] * len(read)}
+    ).replace_schema_metadata({"entry": "a", **shards.metadata(IMAGES, sha256)})
     pq.write_table(table, sink := io.BytesIO())
     raw: dict[str, object] = {
         "measure": "accuracy",
@@ -102,6 +103,17 @@ def test_all_shards_make_one_record_whatever_their_order(
     assert table.schema.metadata == {b"entry": b"a"}
     row = load_frame(store.url).iloc[0]
     assert (row["status"], row["top1"]) == ("partial", 6 / 9)
+    assert row["end_to_end_note"].startswith("not timed: evaluated in shards")
+
+
+def test_the_gate_compares_the_whole(store: Store) -> None:
+    for index in (1, 2, 3):
+        _append(store, index)
+    (answers,) = side_of_store(store.url).items
+    assert isinstance(answers, Answers)
+    assert answers.key == KEY
+    assert len(answers.frame) == 9
+    assert side_of_store(store.url).failures == ()
 
 
 def _reason(store: Store) -> str:
