@@ -117,8 +117,8 @@ class Comparison:
 
     @property
     def worth_reviewing(self) -> bool:
-        """Return whether the base could be replaced by something better, or have a row more."""
-        return self.count((*IMPROVES, "unexpected")) > 0
+        """Return whether the base could be replaced by something better, and lose nothing."""
+        return not self.fails and self.count((*IMPROVES, "unexpected")) > 0
 
     @property
     def decided(self) -> bool:

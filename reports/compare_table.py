@@ -20,6 +20,7 @@ _FIGURES: dict[str, tuple[str, float, int, bool]] = {
     "macs": ("GMACs", 1e-9, 3, False),
     "top1": ("top-1 %", 100, 2, False),
     "images_per_s": ("img/s", 1, 1, True),
+    "train_images_per_s": ("train/s", 1, 1, True),
     "end_to_end_images_per_s": ("e2e/s", 1, 1, True),
 }
 # Told only where two rows of one entry differ in it.

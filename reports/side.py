@@ -3,23 +3,27 @@
 Counts, the class that was predicted for each image, and the speeds of one or several runs.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pandas as pd
 
-from bench.records import Accuracy, Complexity, Measure, Record, RowKey, Throughput
+from bench.records import Accuracy, Complexity, Evidence, Measure, Record, RowKey, Timed
 from bench.shards import load_predictions, whole_records
 from bench.stats import summarize
 from bench.store import Store
 from zoo.entry import Model
 
 # What a speed depends on beyond its key; a new library is what a comparison is made for.
-MACHINE = ("processor", "processor_id", "cores", "torch_threads", "allocator")
+MACHINE = ("processor", "processor_id", "cores", "torch_threads", "threads", "malloc", "allocator")
 # Speeds, as columns of the frame, and the measurement that each is of.
-SPEEDS: dict[str, Measure] = {"images_per_s": "throughput", "end_to_end_images_per_s": "accuracy"}
+SPEEDS: dict[str, Measure] = {
+    "images_per_s": "throughput",
+    "train_images_per_s": "training",
+    "end_to_end_images_per_s": "accuracy",
+}
 PREDICTION_DTYPES = {"image": "string", "label": "int32", "pred": "int32", "right": "bool"}
 
 
@@ -108,37 +112,41 @@ def side_of_store(url: str) -> Side:
         StoreError: no store there, or one that cannot be read.
     """
     store = Store(url)
-    newest: dict[tuple[str, RowKey], Item] = {}
-    speeds: dict[tuple[str, RowKey, str], Speed] = {}
-    failures: dict[tuple[Measure, RowKey], str] = {}
-    notes: dict[tuple[str, RowKey], str] = {}
-    for folders, record in whole_records(store):
-        if record.evidence is None:
-            failures[record.measure, record.key] = str(record.reason)
-            continue
-        for speed in _speeds(record):
-            where = (speed.figure, speed.key, repr(sorted(speed.machine.items())))
-            earlier = speeds.pop(where, None)  # to the end: the newest machine stands last
-            runs = (*(earlier.runs if earlier else ()), *speed.runs)
-            speeds[where] = speed.model_copy(update={"runs": runs})
-        if isinstance(record.evidence, Complexity):
-            counts = Counts(
-                key=record.key, params=record.evidence.params, macs=record.evidence.macs
-            )
-            newest["counts", record.key] = counts
-        elif isinstance(record.evidence, Accuracy) and record.predictions:
-            frame = predictions_frame(load_predictions(store, folders).to_pandas())
-            newest["answers", record.key] = Answers(
-                record.key, record.evidence.content_sha256, frame
-            )
-            if note := _no_end_to_end(record.evidence):
-                notes["end_to_end_images_per_s", record.key] = note
+    found = whole_records(store)
+    whole = [item for folders, record in found for item in _whole(store, folders, record)]
+    newest = {(item.kind, item.key): item for item in whole}
+    notes = [
+        (figure, record.key, note)
+        for _, record in found
+        if (figure := _speed_of(record.evidence)) and (note := _no_speed(record.evidence))
+    ]
     return Side(
         url,
-        (*newest.values(), *speeds.values()),
-        tuple((measure, key, reason) for (measure, key), reason in failures.items()),
-        tuple((figure, key, note) for (figure, key), note in notes.items()),
+        (*newest.values(), *_together(speed for _, record in found for speed in _speeds(record))),
+        tuple((r.measure, r.key, str(r.reason)) for _, r in found if r.evidence is None),
+        tuple(notes),
     )
+
+
+def _whole(store: Store, folders: Sequence[str], record: Record) -> Iterator[Counts | Answers]:
+    """Yield what a record says by itself; a speed is one run of several."""
+    evidence = record.evidence
+    if isinstance(evidence, Complexity):
+        yield Counts(key=record.key, params=evidence.params, macs=evidence.macs)
+    elif isinstance(evidence, Accuracy) and record.predictions:
+        frame = predictions_frame(load_predictions(store, folders).to_pandas())
+        yield Answers(record.key, evidence.content_sha256, frame)
+
+
+def _together(speeds: Iterable[Speed]) -> list[Speed]:
+    """Return the runs of one row on one machine as one; the machine of the newest run is last."""
+    found: dict[tuple[str, RowKey, str], Speed] = {}
+    for speed in speeds:
+        where = (speed.figure, speed.key, repr(sorted(speed.machine.items())))
+        earlier = found.pop(where, None)
+        runs = (*(earlier.runs if earlier else ()), *speed.runs)
+        found[where] = speed.model_copy(update={"runs": runs})
+    return list(found.values())
 
 
 def side_of_csv(path: Path) -> Side:
@@ -182,36 +190,32 @@ def of_kind(items: Iterable[Item], kind: str) -> list[Item]:
 
 
 def _speeds(record: Record) -> Iterator[Speed]:
-    for figure, images_per_s in _images_per_s(record):
-        known = record.conditions
-        yield Speed(
-            key=record.key,
-            figure=figure,
-            machine={name: known[name] for name in MACHINE if name in known},
-            runs=(
-                Run(
-                    measured_at=record.started_at,
-                    images_per_s=images_per_s,
-                    torch=known.get("torch"),
-                    git_commit=known.get("git_commit"),
-                ),
-            ),
-        )
+    figure = _speed_of(record.evidence)
+    if figure is None or _no_speed(record.evidence):
+        return
+    known = record.conditions
+    run = Run(
+        measured_at=record.started_at,
+        images_per_s=_images_per_s(record.evidence),
+        torch=known.get("torch"),
+        git_commit=known.get("git_commit"),
+    )
+    machine = {name: known[name] for name in MACHINE if name in known}
+    yield Speed(key=record.key, figure=figure, machine=machine, runs=(run,))
 
 
-def _images_per_s(record: Record) -> Iterator[tuple[str, float]]:
-    evidence = record.evidence
-    if isinstance(evidence, Throughput):
-        yield "images_per_s", evidence.batch_size / summarize(evidence.steps_s).median_s
-    elif isinstance(evidence, Accuracy) and not _no_end_to_end(evidence):
-        whole = evidence.end_to_end
-        assert whole is not None
-        yield "end_to_end_images_per_s", whole.images / whole.seconds
+def _speed_of(evidence: Evidence | None) -> str | None:
+    """Return the speed that a measurement yields."""
+    kind = None if evidence is None else evidence.kind
+    return next((figure for figure, measure in SPEEDS.items() if measure == kind), None)
 
 
-def _no_end_to_end(evidence: Accuracy) -> str | None:
-    """Return why a pass is no end-to-end figure, or None if it is."""
-    whole = evidence.end_to_end
+def _no_speed(evidence: Evidence | None) -> str | None:
+    """Return why a measurement yields no speed to compare, or None if it does."""
+    if isinstance(evidence, Timed):
+        slowed = evidence.gpu.throttled_steps if evidence.gpu else None
+        return f"{len(slowed)} steps ran while the GPU was slowed down" if slowed else None
+    whole = evidence.end_to_end if isinstance(evidence, Accuracy) else None
     if whole is None:
         return "no pass was timed"
     if whole.pixels != "files":
@@ -219,3 +223,11 @@ def _no_end_to_end(evidence: Accuracy) -> str | None:
     if whole.also_made:
         return f"the pass also made the pixels of {whole.also_made} more geometries"
     return None
+
+
+def _images_per_s(evidence: Evidence | None) -> float:
+    if isinstance(evidence, Timed):
+        return evidence.batch_size / summarize(evidence.steps_s).median_s
+    assert isinstance(evidence, Accuracy)
+    assert evidence.end_to_end is not None
+    return evidence.end_to_end.images / evidence.end_to_end.seconds

@@ -1,0 +1,48 @@
+"""What a store holds for a comparison: the newest of each row, and every run of its speed."""
+
+from pathlib import Path
+
+from bench.records import GpuState, Record, Throughput
+from bench.store import Store
+from reports.side import Answers, Speed, of_kind, side_of_store
+from tests.reports.sides import store_of
+
+
+def test_the_newest_predictions_speak_and_all_runs_are_kept(tmp_path: Path) -> None:
+    store_of(tmp_path, preds=(0, 0), images_per_s=90, at="2026-01-01T00:00:00+00:00")
+    store = store_of(tmp_path, preds=(0, 1), images_per_s=110, at="2026-01-02T00:00:00+00:00")
+    found = side_of_store(store)
+    (answers,) = (item for item in found.items if isinstance(item, Answers))
+    assert answers.frame["pred"].tolist() == [0, 1]
+    (speed,) = of_kind(found.items, "images_per_s")
+    assert isinstance(speed, Speed)
+    assert [round(run.images_per_s) for run in speed.runs] == [90, 110]
+
+
+def test_a_run_on_a_gpu_that_was_slowed_down_is_no_speed(tmp_path: Path) -> None:
+    store = Store(store_of(tmp_path, preds=None, params=None))
+    ((_, record),) = store.records()
+    slowed = GpuState(samples=(), throttled_steps=(3, 4), energy_j=None, note=None)
+    assert isinstance(record.evidence, Throughput)
+    evidence = record.evidence.model_copy(update={"gpu": slowed})
+    other = Store(str(tmp_path / "slowed"))
+    other.append(Record.model_validate({**record.model_dump(), "evidence": evidence.model_dump()}))
+    found = side_of_store(other.url)
+    assert found.items == ()
+    assert [(figure, why) for figure, _, why in found.notes] == [
+        ("images_per_s", "2 steps ran while the GPU was slowed down")
+    ]
+
+
+def test_a_pass_from_cached_pixels_is_no_end_to_end_speed(tmp_path: Path) -> None:
+    store = Store(store_of(tmp_path / "files", params=None, images_per_s=None))
+    ((folder, record),) = store.records()
+    content = record.model_dump()
+    content["evidence"]["end_to_end"]["pixels"] = "cache"
+    other = Store(str(tmp_path / "cached"))
+    other.append(Record.model_validate(content), store.read_file(folder, "predictions.parquet"))
+    found = side_of_store(other.url)
+    assert of_kind(found.items, "end_to_end_images_per_s") == []
+    assert [why for _, _, why in found.notes] == [
+        "from cached pixels, which is no end-to-end figure"
+    ]
