@@ -106,11 +106,11 @@ def draw_sweep(sweep: Sweep) -> "Figure":
     figure = new_figure()
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3, 2])
     styles = family_styles(line.label for line in sweep.lines)
-    for line in sweep.lines:
+    for place, line in enumerate(sweep.lines):
         _draw_line(upper, line, styles[line.label], [m.images_per_s for m in line.marks])
         p99_ms = [None if m.p99_s is None else 1e3 * m.p99_s for m in line.marks]
         _draw_line(lower, line, styles[line.label], p99_ms)
-        _draw_failures(upper, line, styles[line.label][0])
+        _draw_failures(upper, line, styles[line.label][0], height=0.03 * (1 + place))
     upper.set_title(sweep.title, fontsize=10, loc="left")
     upper.set_ylim(bottom=0)
     upper.yaxis.set_major_formatter("{x:,g}")
@@ -147,12 +147,12 @@ def _draw_line(
             axes.scatter(mark.batch, y, s=150, marker="o", facecolors="none", edgecolors=colour)
 
 
-def _draw_failures(axes: "Axes", line: Line, colour: str) -> None:
-    """Mark batches that there was no memory for, at the lower edge: they have no speed."""
+def _draw_failures(axes: "Axes", line: Line, colour: str, *, height: float) -> None:
+    """Mark batches that there was no memory for, near the lower edge: they have no speed."""
     batches = [mark.batch for mark in line.marks if mark.images_per_s is None]
     axes.scatter(
         batches,
-        [0.03] * len(batches),
+        [height] * len(batches),
         s=40,
         marker="x",
         color=colour,

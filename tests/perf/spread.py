@@ -1,42 +1,41 @@
 """Run-to-run spread of images/s: our measurement against a fixed loop, in fresh processes.
 
-The fixed loop is what other harnesses do: 10 steps to warm up, then the mean of 40. Ours gets no
-more time than that loop took, warm-up included. Both sides take turns in random order, each run in
-a process of its own, on a quiet machine and with a spinner on its last core.
+    flock /tmp/quiet.lock python -m tests.perf.spread [--runs 12] [--batch 16] [--seed 0]
 
-    flock /tmp/quiet.lock python tests/perf/spread.py [--runs 12] [--batch 16] [--seed 0]
+Sides that take turns, in random order, each run in a process of its own:
 
-prints a table in Markdown: the coefficient of variation and the largest over the smallest
-images/s of each side. The goal is half the loop's variation at no more than its time.
+- ``fixed loop``: what other harnesses do: 10 steps to warm up, then the mean of 40, in the
+  environment that a user's shell has.
+- ``fixed loop, our environment``: the same with what zoobench sets for its workers.
+- ``zoobench``: warm-up until stable, then the median of as many steps as fit into the time that
+  the fixed loop took, warm-up included.
+
+It prints a table in Markdown, on the machine as it is and with a spinner on its last core. The
+variation is the standard deviation of images/s over their mean. The goal is half the fixed loop's
+variation at no more than its time.
 """
 
 import argparse
+import json
 import multiprocessing
 import os
 import random
+import subprocess
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
 from statistics import mean, median, stdev
-from typing import Literal
+from typing import Any
 
-import torch
+from bench.conditions import WORKER_ENVIRONMENT
 
-from bench.executors.local import ask
-from bench.measure.execution import Execution
-from bench.measure.timing import Budget, CpuClock, timed
-from bench.plan import Settings
-from bench.worker import redirect_output
-from zoo import build
-from zoo.entry import Entry
-
-Side = Literal["fixed loop", "zoobench"]
-SIDES: tuple[Side, ...] = ("fixed loop", "zoobench")
+LOOP, LOOP_OURS, OURS = "fixed loop", "fixed loop, our environment", "zoobench"
+SIDES = (LOOP, LOOP_OURS, OURS)
 WARMUP, STEPS = 10, 40
 SIDE_PX = 160
-ENTRY = Entry(name="m", source="timm", architecture="mobilenetv3_small_100")
+ARCHITECTURE = "mobilenetv3_small_100"
 # Runs of the fixed loop alone, from which the time that ours may take is known.
 PILOTS = 3
 
@@ -49,22 +48,67 @@ class Run:
     seconds: float
 
 
-def measure(side: Side, batch_size: int, seconds: float, log: str, pipe: Connection) -> None:
-    """Measure in this process, and send the run."""
-    redirect_output(log)
-    execution = Execution(build.random_network(ENTRY), Settings(), "cpu")
+class Server:
+    """A process that has torch imported in an environment, and forks a new one for each run."""
+
+    def __init__(self, environment: dict[str, str]) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.perf.spread", "--serve"],
+            env={**_plain_environment(), **environment},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, side: str, batch_size: int, seconds: float) -> Run:
+        """Return a run in a fresh process."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        print(json.dumps([side, batch_size, seconds]), file=self._process.stdin, flush=True)
+        return Run(*json.loads(self._process.stdout.readline()))
+
+    def end(self) -> None:
+        """End it."""
+        self._process.kill()
+        self._process.wait()
+
+
+def _plain_environment() -> dict[str, str]:
+    return {k: v for k, v in os.environ.items() if k not in WORKER_ENVIRONMENT}
+
+
+def serve() -> None:
+    """Fork a process for each run that is asked for on standard input."""
+    from bench.executors import preload  # noqa: F401  torch and timm, before any thread
+
+    context = multiprocessing.get_context("fork")
+    for line in sys.stdin:
+        ours, theirs = context.Pipe()
+        process = context.Process(target=measure, args=(*json.loads(line), theirs))
+        process.start()
+        print(json.dumps(ours.recv()), flush=True)
+        process.join()
+
+
+def measure(side: str, batch_size: int, seconds: float, pipe: Any) -> None:
+    """Measure in this process, and send images/s and seconds."""
+    import torch
+
+    from bench.measure.execution import Execution
+    from bench.plan import Settings
+    from zoo import build
+    from zoo.entry import Entry
+
+    entry = Entry(name="m", source="timm", architecture=ARCHITECTURE)
+    execution = Execution(build.random_network(entry), Settings(), "cpu")
     batch = torch.rand(batch_size, 3, SIDE_PX, SIDE_PX)
-    execution.forward(batch)  # the first call is apart on both sides
+    execution.forward(batch)  # the first call is apart on all sides
     start = time.perf_counter()
-    if side == "fixed loop":
-        step_s = fixed_loop_s(execution, batch)
-    else:
-        step_s = ours_s(execution, batch, seconds)
-    pipe.send(Run(batch_size / step_s, time.perf_counter() - start))
-    pipe.send(None)
+    step_s = ours_s(execution, batch, seconds) if side == OURS else loop_s(execution, batch)
+    pipe.send([batch_size / step_s, time.perf_counter() - start])
 
 
-def fixed_loop_s(execution: Execution, batch: torch.Tensor) -> float:
+def loop_s(execution: Any, batch: Any) -> float:
     """Return the mean of 40 steps after 10."""
     for _ in range(WARMUP):
         execution.forward(batch)
@@ -74,20 +118,17 @@ def fixed_loop_s(execution: Execution, batch: torch.Tensor) -> float:
     return (time.perf_counter() - start) / STEPS
 
 
-def ours_s(execution: Execution, batch: torch.Tensor, seconds: float) -> float:
-    """Return the median of as many steps as fit into the time, after a warm-up until stable."""
+def ours_s(execution: Any, batch: Any, seconds: float) -> float:
+    """Return the median of the steps that fit into the time, after a warm-up until stable."""
+    from bench.measure.timing import Budget, CpuClock, timed
+
     begun = time.perf_counter()
     warmup = Budget(max_warmup_steps=WARMUP, min_steps=1, min_seconds=0)
-    timed(lambda: execution.forward(batch), CpuClock(), warmup)
-    left_s = max(0.0, seconds - (time.perf_counter() - begun))
+    last_s = timed(lambda: execution.forward(batch), CpuClock(), warmup).steps_s[-1]
+    # The last step begins before the time is up.
+    left_s = max(0.0, seconds - last_s - (time.perf_counter() - begun))
     rest = Budget(warmup_steps=0, min_steps=1, min_seconds=left_s, max_seconds=left_s)
     return median(timed(lambda: execution.forward(batch), CpuClock(), rest).steps_s)
-
-
-def run(side: Side, batch_size: int, seconds: float) -> Run:
-    """Return a run in a fresh process, with the environment that rows are measured in."""
-    (found,) = ask(measure, side, batch_size, seconds)
-    return found  # type: ignore[no-any-return]
 
 
 @contextmanager
@@ -108,55 +149,60 @@ def _spin() -> None:
         pass
 
 
-def compare(runs: int, batch_size: int) -> dict[Side, list[Run]]:
-    """Return the runs of both sides, which took turns in random order."""
-    limit_s = min(run("fixed loop", batch_size, 0).seconds for _ in range(PILOTS))
-    found: dict[Side, list[Run]] = {side: [] for side in SIDES}
+def compare(servers: dict[str, Server], runs: int, batch_size: int) -> dict[str, list[Run]]:
+    """Return the runs of all sides, which took turns in random order."""
+    took = [servers[LOOP].run(LOOP, batch_size, 0).seconds for _ in range(PILOTS)]
+    found: dict[str, list[Run]] = {side: [] for side in SIDES}
     for _ in range(runs):
         for side in random.sample(SIDES, len(SIDES)):
-            found[side].append(run(side, batch_size, limit_s))
-            limit_s = min(
-                limit_s, mean(r.seconds for r in found["fixed loop"] or [Run(0, limit_s)])
+            # So that what ours has taken is never more than what the loop has.
+            took_all = took + [run.seconds for run in found[LOOP]]
+            found[side].append(
+                servers[side].run(side, batch_size, min(median(took_all), mean(took_all)))
             )
     return found
 
 
-def row(load: str, side: Side, runs: list[Run]) -> str:
-    """Return a line of the table."""
-    speeds = [found.images_per_s for found in runs]
-    return (
-        f"| {load} | {side} | {median(speeds):.0f} | {100 * variation(runs):.1f} % | "
-        f"{max(speeds) / min(speeds):.2f} | {mean(found.seconds for found in runs):.2f} |"
-    )
-
-
-def variation(runs: list[Run]) -> float:
+def variation(runs: Sequence[Run]) -> float:
     """Return the standard deviation of images/s in shares of their mean."""
-    speeds = [found.images_per_s for found in runs]
+    speeds = [run.images_per_s for run in runs]
     return stdev(speeds) / mean(speeds)
+
+
+def report(load: str, found: dict[str, list[Run]]) -> None:
+    """Print the lines of a load."""
+    for side, runs in found.items():
+        speeds = [run.images_per_s for run in runs]
+        print(
+            f"| {load} | {side} | {median(speeds):.0f} | {100 * variation(runs):.1f} % | "
+            f"{max(speeds) / min(speeds):.2f} | {variation(runs) / variation(found[LOOP]):.2f} | "
+            f"{mean(run.seconds for run in runs):.2f} |",
+            flush=True,
+        )
 
 
 def main() -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser()
     parser.add_argument("--runs", type=int, default=12)
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     asked = parser.parse_args()
+    if asked.serve:
+        serve()
+        return
     random.seed(asked.seed)
-    print("| load | side | images/s | variation | max/min | seconds a run |")
-    print("|---|---|---:|---:|---:|---:|")
-    for load in ("quiet", "spinner"):
-        if load == "spinner":
-            with spinner():
-                found = compare(asked.runs, asked.batch)
-        else:
-            found = compare(asked.runs, asked.batch)
-        for side in SIDES:
-            print(row(load, side, found[side]))
-        ratio = variation(found["zoobench"]) / variation(found["fixed loop"])
-        print(f"| {load} | ratio | | {ratio:.2f} | | |", flush=True)
-    print(f"load average at the end: {os.getloadavg()[0]:.1f}")
+    plain, ours = Server({}), Server(WORKER_ENVIRONMENT)
+    servers = {LOOP: plain, LOOP_OURS: ours, OURS: ours}
+    print("| load | side | images/s | variation | max/min | of the loop's | seconds a run |")
+    print("|---|---|---:|---:|---:|---:|---:|")
+    report("as it is", compare(servers, asked.runs, asked.batch))
+    with spinner():
+        report("a spinner", compare(servers, asked.runs, asked.batch))
+    print(f"\n{asked.runs} runs a side, batch {asked.batch}; load average {os.getloadavg()[0]:.1f}")
+    for server in (plain, ours):
+        server.end()
 
 
 if __name__ == "__main__":
