@@ -23,6 +23,7 @@ Shelf = dict[str, Callable[[], bytes]]
 
 GROUND_TRUTH = "ILSVRC2012_validation_ground_truth.txt"
 META = "meta.mat"
+KAGGLES = "LOC_val_solution.csv"
 _FILE_COLUMNS = ("file", "image", "ImageId")
 _LABEL_COLUMNS = ("label", "wnid", "PredictionString")
 # Also those of Hugging Face's files, which have the WordNet id behind the number.
@@ -49,6 +50,13 @@ def shelf_of(folder: Path) -> Shelf:
     paths = sorted(path for path in folder.iterdir() if path.is_file())
     found = {str(path): path.read_bytes for path in paths if is_labels_file(path.name)}
     return found if any(not name.endswith(META) for name in found) else {}
+
+
+def shelf_beside(path: Path) -> Shelf:
+    """Return the labels files beside a folder or an archive, by names that say what they are."""
+    names = {"labels.csv", f"{path.stem}.csv", KAGGLES, GROUND_TRUTH, META}
+    shelf = shelf_of(path.absolute().parent)
+    return {name: read for name, read in shelf.items() if Path(name).name in names}
 
 
 def is_labels_file(name: str) -> bool:

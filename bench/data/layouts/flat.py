@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from bench.data.labels import Shelf, find_labels, shelf_of
+from bench.data.labels import Shelf, find_labels, shelf_beside, shelf_of
 from bench.data.layouts.folder import FileReader
 from bench.data.listing import Found, Layout, Listing
 
@@ -28,7 +28,7 @@ def list_flat(found: Found, labels_file: Path | None = None) -> Listing:
 
 def _shelf(root: Path) -> Shelf:
     """Return the files that may have labels: those in the folder, and those beside it."""
-    return shelf_of(root) or shelf_of(root.resolve().parent)
+    return shelf_of(root) or shelf_beside(root.resolve())
 
 
 def _fits(found: Found) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from bench.data.archive import Member, MemberReader, members
 from bench.data.imagenet import wnids
-from bench.data.labels import Shelf, find_labels, is_labels_file, shelf_of
+from bench.data.labels import Shelf, find_labels, is_labels_file, shelf_beside
 from bench.data.listing import Found, Layout, Listing, Target
 from zoo.errors import DataError
 
@@ -56,7 +56,7 @@ def _targets(
         raise DataError(f"{path}: class folders and loose files, such as {loose}")
     if any(in_folders):
         return tuple(image.partition("/")[0] for image in images), None
-    labels = find_labels(images, path, shelf or shelf_of(path.absolute().parent), labels_file)
+    labels = find_labels(images, path, shelf or shelf_beside(path), labels_file)
     return labels.targets, labels.note
 
 

@@ -185,6 +185,15 @@ def test_a_wrong_labels_file_is_refused(
         _opened(root)
 
 
+def test_a_table_beside_the_folder_is_no_labels_file(tmp_path: Path, pictures: Photographs) -> None:
+    root = miniatures.flat(tmp_path / "val", pictures)
+    (tmp_path / "results.csv").write_text("entry,top1\nx,0.5\n")
+    assert _pairs(_opened(root)) == set(pictures)
+    shutil.copy(tmp_path / "results.csv", tmp_path / "val.csv")
+    with pytest.raises(DataError, match=r"val\.csv: its first line is 'entry,top1'; expected"):
+        _opened(root)
+
+
 def test_two_labels_files_are_ambiguous(tmp_path: Path, pictures: Photographs) -> None:
     root = miniatures.flat_with_csv(tmp_path / "set", pictures)
     shutil.copy(root / "labels.csv", root / "other.csv")
