@@ -45,8 +45,9 @@ def _checked(option: str, name: str, value: str) -> str:
     try:
         Settings.model_validate({name: value})
     except ValidationError as error:
-        choices = error.errors()[0]["ctx"]["expected"].replace("'", "").replace(" or ", ", ")
-        raise UnknownNameError(name, value, choices.split(", "), option) from None
+        expected = ", ".join(one["ctx"]["expected"] for one in error.errors())
+        choices = expected.replace("'", "").replace(" or ", ", ").split(", ")
+        raise UnknownNameError(name, value, choices, option) from None
     return value
 
 

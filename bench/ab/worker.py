@@ -130,7 +130,7 @@ class _Row:
 
         from bench import conditions
         from bench.measure.execution import Execution
-        from bench.plan import Settings
+        from bench.plan import Settings, default_batch_size
         from zoo import build
         from zoo.entry import Entry
 
@@ -141,7 +141,7 @@ class _Row:
         device = conditions.resolve_device(settings.device)
         self._execution = Execution(build.random_network(entry), settings, device)
         preprocess = build.preprocess(entry)
-        size = self._request["batch_size"] or (256 if device.startswith("cuda") else 32)
+        size = self._request["batch_size"] or default_batch_size(device)
         shape = (size, *preprocess.crop_px, preprocess.input_channels)
         pixels = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
         self._batch = self._execution.place(pixels, preprocess)
@@ -164,17 +164,17 @@ class _Row:
     def turn(self, steps: int) -> dict[str, Any]:
         """Run so many steps and return the seconds of each."""
         from bench.measure.execution import explained
-        from bench.measure.timing import CpuClock, CudaClock
+        from bench.measure.timing import clock_for
 
         device = self._execution.device
-        clock = CudaClock(device) if device.type == "cuda" else CpuClock()
+        clock = clock_for(device)
         try:
             clock.mark()
             for _ in range(steps):
                 self._execution.forward(self._batch)
                 clock.mark()
             return {"steps_s": clock.steps_s()}
-        except RuntimeError as error:
+        except (RuntimeError, MemoryError) as error:
             raise explained(error, len(self._batch), device) from error
 
 
