@@ -1,6 +1,6 @@
 """How often ``zoobench ab`` errs: untouched pairs and planted slow-downs, judged by real runs.
 
-Run it with ``.venv/bin/python tests/perf/calibrate.py --runs 20``: it appends each run's rounds to
+Run it with ``.venv/bin/python -m tests.perf.calibrate --runs 20``: it appends each run's rounds to
 ``tests/perf/calibration.json`` and writes the table of all of them into ``docs/ab.md``.
 """
 
@@ -22,13 +22,12 @@ import numpy as np
 
 from bench.ab.compare import compare
 from bench.ab.sides import commit_of
-from bench.conditions import processor_name
-from bench.executors.local import ask, redirect_output
-from bench.records import Comparison, Side
+from bench.executors.local import ask
+from bench.records import ComparedRow, Comparison, Side
 from bench.stats import conclude, judge, next_look
 from bench.store import Store
+from bench.worker import redirect_output
 from tests.perf.planted import BLOCKS, PLANTED, ROOT, make_repository, network
-from zoo.entry import Entry
 from zoo.manifest import load
 
 RAW = Path(__file__).with_name("calibration.json")
@@ -55,8 +54,15 @@ def loaded(spinners: int) -> Iterator[None]:
             process.wait()
 
 
-def run_once(entry: Entry, repository: Path, percent: int) -> dict[str, Any]:
-    """Compare the untouched network with one that does so much more work, as the command does."""
+def run_once(
+    manifest: Path, percent: int, *, budget_s: float = BUDGET_S
+) -> dict[int, dict[str, Any]]:
+    """Compare, as the command does, the revision without with that of so much more work.
+
+    Returns:
+        Percent of more work -> its row: 0 for the untouched network, and the planted one's.
+    """
+    repository = manifest.parent
     a, b = (
         Side(
             settings={},
@@ -70,28 +76,31 @@ def run_once(entry: Entry, repository: Path, percent: int) -> dict[str, Any]:
     plan = Comparison(
         started_at=now.isoformat(timespec="seconds"),
         threshold=THRESHOLD,
-        budget_s=BUDGET_S,
+        budget_s=budget_s,
         seed=now.microsecond,
         a=a,
         b=b,
     )
     with tempfile.TemporaryDirectory() as store:
         done, _ = compare(
-            [entry],
+            load(str(manifest)).entries,
             plan,
             repository=repository,
             batch_size=BATCH,
             store=Store(store),
             listen=lambda *_: None,
         )
-    row = done.rows[0]
+    untouched, planted = (_kept(row, plan.started_at) for row in done.rows)
+    return {0: untouched, percent: planted}
+
+
+def _kept(row: ComparedRow, started_at: str) -> dict[str, Any]:
     if row.a is None:
-        raise SystemExit(f"{percent} %: {row.reason}")
+        raise SystemExit(f"{row.entry}: {row.reason}")
     conditions = row.a["conditions"]
     steps_s = [s for one in row.rounds for s in (*one.a_steps_s, *one.b_steps_s)]
     return {
-        "started_at": plan.started_at,
-        "percent": percent,
+        "started_at": started_at,
         "log_ratios": [round(one.log_ratio, 5) for one in row.rounds],
         "rounds_s": round(sum(steps_s), 2),
         "row_s": round(row.seconds, 2),
@@ -107,18 +116,19 @@ def planted_sizes(rounds: int, log: str, pipe: Any) -> None:
 
     redirect_output(log)
     torch.set_num_threads(1)
-    networks = {percent: network(BLOCKS * (100 + percent) // 100).eval() for percent in PLANTED}
+    percents = (0, *PLANTED)
+    networks = {percent: network(BLOCKS * (100 + percent) // 100).eval() for percent in percents}
     batch = torch.zeros(BATCH, 3, 32, 32)
-    steps_s: dict[int, list[float]] = {percent: [] for percent in PLANTED}
+    steps_s: dict[int, list[float]] = {percent: [] for percent in percents}
     random = np.random.default_rng(0)
     with torch.inference_mode():
         for _ in range(rounds + 5):
-            for percent in random.permutation(PLANTED):
+            for percent in random.permutation(percents):
                 start = perf_counter()
                 networks[percent](batch)
                 steps_s[percent].append(perf_counter() - start)
     base = np.array(steps_s[0][5:])
-    for percent in PLANTED[1:]:
+    for percent in PLANTED:
         pipe.send((percent, float(np.median(np.array(steps_s[percent][5:]) / base))))
     pipe.send(None)
 
@@ -156,7 +166,7 @@ def table(document: dict[str, Any]) -> str:
     ]
     states = dict.fromkeys(run["state"] for run in document["runs"])
     for state in states:
-        for percent in PLANTED:
+        for percent in (0, *PLANTED):
             runs = [
                 run
                 for run in document["runs"]
@@ -206,27 +216,28 @@ def main() -> None:
     parser.add_argument("--percent", type=int, nargs="*", default=PLANTED)
     words = parser.parse_args()
     document = json.loads(RAW.read_text()) if RAW.is_file() else {"sizes": {}, "runs": []}
-    with tempfile.TemporaryDirectory() as folder:
-        entry = load(str(make_repository(Path(folder)))).entries[0]
+    with tempfile.TemporaryDirectory() as folder, loaded(words.spinners):
+        manifest = make_repository(Path(folder))
         if not document["sizes"]:
             document["sizes"] = {str(p): ratio for p, ratio in ask(planted_sizes, 400)}
-        with loaded(words.spinners):
-            for number in range(words.runs):
-                for percent in words.percent:
-                    run = run_once(entry, Path(folder), percent)
-                    document["runs"].append({"state": words.state, **run})
-                    found = conclude(run["log_ratios"], THRESHOLD)
-                    print(
-                        f"{words.state} {number + 1}/{words.runs} {percent} %: {found.verdict} "
-                        f"{found.ratio:.3f}, {len(run['log_ratios'])} rounds, {run['row_s']} s, "
-                        f"load {run['load_average']:.1f}",
-                        file=sys.stderr,
-                        flush=True,
-                    )
-                    RAW.write_text(json.dumps(document) + "\n")
+        for _ in range(words.runs):
+            for planted in words.percent:
+                for percent, row in run_once(manifest, planted).items():
+                    document["runs"].append({"state": words.state, "percent": percent, **row})
+                    _tell(document["runs"][-1])
+                RAW.write_text(json.dumps(document) + "\n")
     print(table(document))
-    print(processor_name())
     write_table(document)
+
+
+def _tell(run: dict[str, Any]) -> None:
+    found = conclude(run["log_ratios"], THRESHOLD)
+    print(
+        f"{run['state']}, {run['percent']} %: {found.verdict} {found.ratio:.3f}, "
+        f"{len(run['log_ratios'])} rounds, {run['row_s']} s, load {run['load_average']:.1f}",
+        file=sys.stderr,
+        flush=True,
+    )
 
 
 if __name__ == "__main__":
