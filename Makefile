@@ -28,6 +28,7 @@ lint: $(READY)
 perf: $(READY)
 	$(BIN)/python -m tests.perf
 	$(BIN)/python tests/perf/end_to_end.py
+	$(BIN)/python -m pytest tests/perf/test_ab.py
 
 report: $(READY)
 	$(BIN)/zoobench report --generated reports/generated

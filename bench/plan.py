@@ -45,6 +45,11 @@ def resolve_memory_format(settings: Settings, device: str) -> MemoryFormat:
     return "channels_last" if half or not device.startswith("cuda") else "contiguous"
 
 
+def default_batch_size(device: str) -> int:
+    """Return the batch on a resolved device where none was asked for."""
+    return 256 if device.startswith("cuda") else 32
+
+
 class Job(Model):
     """One row to measure, or one shard of it: an entry, its figures, settings and data.
 

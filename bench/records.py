@@ -1,5 +1,7 @@
 """What a measurement leaves behind: raw evidence only; figures are made in reports."""
 
+from math import log
+from statistics import median
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field
@@ -271,3 +273,56 @@ class Record(Model):
     started_at: str
     seconds: float
     conditions: dict[str, Any]
+
+
+class Side(Model):
+    """One side of a comparison: what was asked of it, and the revision's commit."""
+
+    settings: dict[str, str]
+    python: str
+    revision: str | None = None
+    commit: str | None = None
+
+
+class Round(Model):
+    """One round: both sides' turns, one after the other; the seconds of every step."""
+
+    first: Literal["a", "b"]
+    a_steps_s: tuple[float, ...]
+    b_steps_s: tuple[float, ...]
+
+    @property
+    def log_ratio(self) -> float:
+        """Return the logarithm of head's (b) median step over base's (a)."""
+        return log(median(self.b_steps_s) / median(self.a_steps_s))
+
+
+class ComparedRow(Model):
+    """One entry on both sides, or the reason why it could not be compared."""
+
+    entry: str
+    network: str
+    status: Literal["measured", "failed"]
+    reason: str | None = None
+    batch_size: int | None = None
+    threads: int | None = None
+    rounds: tuple[Round, ...] = ()
+    seconds: float
+    # Of each side: versions, device, threads, load; and what its revision's folder gave.
+    a: dict[str, Any] | None = None
+    b: dict[str, Any] | None = None
+
+
+class Comparison(Model):
+    """Base (a) against head (b) inside one run: the raw rounds of every row."""
+
+    schema_version: int = SCHEMA_VERSION
+    kind: Literal["comparison"] = "comparison"
+    started_at: str
+    threshold: float
+    budget_s: float
+    # Of the order of turns.
+    seed: int
+    a: Side
+    b: Side
+    rows: tuple[ComparedRow, ...] = ()

@@ -1,8 +1,10 @@
 """Intervals and summaries, on plain numbers."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -123,3 +125,97 @@ def noise_band(runs: Sequence[float]) -> Interval:
     spread = logs.std(ddof=1) * np.sqrt(1 + 1 / len(runs))
     half = max(t.ppf(1 - BAND_FALSE_ALARM, len(runs) - 1) * spread, np.log1p(BAND_FLOOR))
     return Interval(float(np.exp(logs.mean() - half)), float(np.exp(logs.mean() + half)))
+
+
+Verdict = Literal["same", "slower", "faster", "ambiguous"]
+
+# When paired rounds are looked at: after so many, and then after half as many again.
+FIRST_LOOK = 30
+_LOOKS_GROW = 1.5
+# How often all looks together may miss the true ratio; half of it is for the last look.
+_ALPHA = 0.01
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """How head compares with base: the median ratio of head's seconds to base's, and a verdict.
+
+    The interval holds the true median ratio with 99 % confidence, however many looks there were;
+    it is None while the rounds are too few to bound it.
+    """
+
+    verdict: Verdict
+    ratio: float
+    interval: Interval | None
+
+
+def next_look(rounds: int) -> int:
+    """Return after how many rounds, more than so many, the next look is due."""
+    return next(size for size in _look_sizes() if size > rounds)
+
+
+def judge(log_ratios: Sequence[float], threshold: float, *, last: bool) -> Judgement:
+    """Judge paired rounds, each the logarithm of head's seconds over base's.
+
+    The interval of the median is the sign test's, which supposes no shape of the noise (Conover,
+    Practical Nonparametric Statistics, 1999, section 3.2). Looks come at set sizes, whatever was
+    seen, and share an error of 0.01 (Bonferroni's bound, spent look by look as Lan and DeMets do,
+    Biometrika 70, 1983): the k-th has 0.005/(k(k+1)), which sums to at most 0.005, and the last
+    one, when the budget is spent, has 0.005.
+
+    ``same``: the whole interval lies within the threshold, so that no change of its size is there.
+    ``slower``, ``faster``: it does not, and lies wholly beyond half the threshold (its square root,
+    as a ratio). ``ambiguous``: it is too wide for either.
+
+    Args:
+        log_ratios: one a round, at least one.
+        threshold: the change that must be found, as a fraction: 0.05 is 5 %.
+        last: no further look will come.
+    """
+    ratio = float(np.exp(np.median(log_ratios)))
+    bounds = _median_interval(log_ratios, 1 - _error_of_look(len(log_ratios), last=last))
+    if bounds is None:
+        return Judgement("ambiguous", ratio, None)
+    interval = Interval(float(np.exp(bounds.low)), float(np.exp(bounds.high)))
+    return Judgement(_verdict(bounds, float(np.log1p(threshold))), ratio, interval)
+
+
+def conclude(log_ratios: Sequence[float], threshold: float) -> Judgement:
+    """Judge rounds that have ended: at a look that was clear, or else because of the budget."""
+    found = judge(log_ratios, threshold, last=False)
+    return judge(log_ratios, threshold, last=True) if found.verdict == "ambiguous" else found
+
+
+def _verdict(log_ratio: Interval, line: float) -> Verdict:
+    if -line < log_ratio.low and log_ratio.high < line:
+        return "same"
+    if log_ratio.low > line / 2:
+        return "slower"
+    if log_ratio.high < -line / 2:
+        return "faster"
+    return "ambiguous"
+
+
+def _look_sizes() -> Iterator[int]:
+    size = FIRST_LOOK
+    while True:
+        yield size
+        size = math.ceil(_LOOKS_GROW * size)
+
+
+def _error_of_look(rounds: int, *, last: bool) -> float:
+    """Return what the look after so many rounds may spend of the error."""
+    if last:
+        return _ALPHA / 2
+    look = 1 + sum(1 for _ in takewhile(lambda size: size < rounds, _look_sizes()))
+    return _ALPHA / 2 / (look * (look + 1))
+
+
+def _median_interval(values: Sequence[float], confidence: float) -> Interval | None:
+    """Return the interval between order statistics, or None if there are too few."""
+    from scipy.stats import quantile_test
+
+    found = quantile_test(values, p=0.5).confidence_interval(confidence_level=confidence)
+    return (
+        None if math.isnan(found.low) or math.isnan(found.high) else Interval(found.low, found.high)
+    )

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from bench.cli.ab import ab
 from bench.cli.audit import audit
 from bench.cli.cache import cache
 from bench.cli.claims import claims
@@ -31,6 +32,7 @@ app = typer.Typer(
 app.command("list")(list_entries)
 app.command("run")(run)
 app.command("report")(report)
+app.command("ab")(ab)
 app.command("audit")(audit)
 app.command("compare")(compare)
 app.command("plot")(plot)

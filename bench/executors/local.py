@@ -137,6 +137,17 @@ def _shortest_wait_s(running: Sequence["_Row"]) -> float | None:
     return max(0.0, min(deadlines) - time.monotonic()) if deadlines else None
 
 
+def last_words(code: int, printed: str) -> str:
+    """Return how a process died, of its exit code, with the last line of what it printed."""
+    cause = f"exit code {code}"
+    if code < 0:
+        cause = f"killed by {signal.Signals(-code).name}"
+        if -code == signal.SIGKILL:
+            cause += " (out of memory?)"
+    lines = printed.strip().splitlines()
+    return f"the worker died: {cause}" + (f": {lines[-1]}" if lines else "")
+
+
 class _Worker:
     """A process, the pipe to it, and the log of what it prints."""
 
@@ -154,15 +165,8 @@ class _Worker:
     def last_words(self) -> str:
         """Wait for its end, and say how it died, with the last line that it printed."""
         self._process.join()
-        code = self._process.exitcode or 0
-        cause = f"exit code {code}"
-        if code < 0:
-            cause = f"killed by {signal.Signals(-code).name}"
-            if -code == signal.SIGKILL:
-                cause += " (out of memory?)"
         printed = self._log.read_text(errors="replace") if self._log.is_file() else ""
-        lines = printed.strip().splitlines()
-        return f"the worker died: {cause}" + (f": {lines[-1]}" if lines else "")
+        return last_words(self._process.exitcode or 0, printed)
 
     def end(self) -> None:
         """End it, whatever it does."""

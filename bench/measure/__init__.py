@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import cast
 
 from bench.data.dataset import Dataset, open_dataset
-from bench.plan import Job, resolve_memory_format
+from bench.plan import Job, default_batch_size, resolve_memory_format
 from bench.records import Accuracy, BatchPolicy, Complexity, Measure, RowKey, Throughput, Training
 from zoo import build
 from zoo.build import WeightsFile
@@ -75,8 +75,9 @@ class Row:
         asked = self.job.settings.batch_size
         if asked == "auto":
             return self.found or _largest_batch(self)
-        default = 256 if self.device.startswith("cuda") else 32
-        return Batch(asked, "asked") if asked else Batch(default, "default")
+        if asked is None:
+            return Batch(default_batch_size(self.device), "default")
+        return Batch(asked, "asked")
 
     @property
     def batch_size(self) -> int:

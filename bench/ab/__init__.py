@@ -1,0 +1,1 @@
+"""Base against head inside one run: two sides that take turns, and a verdict from their ratios."""

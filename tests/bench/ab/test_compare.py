@@ -1,0 +1,222 @@
+"""Comparisons by real processes: of revisions and interpreters, and of sides that break."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import zoo
+from bench.ab import worker
+from bench.ab.compare import compare
+from bench.ab.process import SideProcess
+from bench.ab.sides import commit_of
+from bench.conditions import cores
+from bench.records import Comparison, Side
+from bench.stats import Judgement
+from bench.store import Store
+from zoo.entry import Entry
+from zoo.errors import InterruptedRunError, MeasureError
+
+TINY = Entry(
+    name="tiny",
+    source="zoobench",
+    architecture="lenet5",
+    preprocess={
+        "resize_px": 32,
+        "crop_px": 32,
+        "interpolation": "bilinear",
+        "mean": [0.5],
+        "std": [0.5],
+        "channels": "gray",
+    },
+)
+
+
+def _request(entry: Entry = TINY, batch_size: int = 2, **settings: str) -> dict[str, Any]:
+    return {
+        "entry": entry.model_dump(mode="json"),
+        "settings": settings,
+        "batch_size": batch_size,
+    }
+
+
+@pytest.fixture(scope="module")
+def side() -> Iterator[SideProcess]:
+    process = SideProcess("b", sys.executable, None)
+    process.check()
+    yield process
+    process.end()
+
+
+@pytest.fixture
+def opened(side: SideProcess) -> Iterator[dict[str, Any]]:
+    side.begin_row(_request())
+    yield side.opened()
+    side.end_row()
+
+
+def test_a_side_answers_with_the_seconds_of_each_step(
+    side: SideProcess, opened: dict[str, Any]
+) -> None:
+    steps_s = side.turn(3)
+    assert len(steps_s) == 3
+    assert min(steps_s) > 0
+    assert opened["batch_size"] == 2
+    assert opened["conditions"]["device"] == "cpu"
+    assert opened["conditions"]["allocator"]["MALLOC_TOP_PAD_"] == "268435456"
+
+
+def test_a_killed_worker_says_so_and_the_side_serves_the_next_row(
+    side: SideProcess, opened: dict[str, Any]
+) -> None:
+    os.kill(opened["pid"], signal.SIGKILL)
+    with pytest.raises(MeasureError, match=r"side b: the worker died: killed by SIGKILL"):
+        side.turn(1)
+    side.begin_row(_request())
+    assert side.opened()["pid"] != opened["pid"]
+
+
+@pytest.mark.parametrize(
+    ("request_", "reason"),
+    [
+        (_request(batch_size=10**10), "side b: out of memory"),
+        (_request(precision="tf32"), "side b: precision 'tf32' exists on CUDA devices only"),
+        (_request(TINY.model_copy(update={"architecture": "lenet6"})), "did you mean lenet5"),
+    ],
+)
+def test_what_cannot_be_built_says_why(
+    side: SideProcess, request_: dict[str, Any], reason: str
+) -> None:
+    side.begin_row(request_)
+    with pytest.raises(MeasureError, match=reason):
+        side.opened()
+    side.end_row()
+
+
+def test_what_comes_from_a_folder_is_told_and_nothing_is_an_error(tmp_path: Path) -> None:
+    """Else a revision that is not on the way to the network would be compared with itself."""
+    assert "bench.ab.worker" in worker._of_revision(str(worker.ROOT))
+    assert worker._of_revision(None) == []
+    with pytest.raises(MeasureError, match="nothing of the revision was imported"):
+        worker._of_revision(str(tmp_path))
+
+
+def _venv(folder: Path, *, with_packages: bool) -> str:
+    command = [sys.executable, "-m", "venv", "--without-pip", str(folder)]
+    subprocess.run(command, check=True)
+    python = folder / "bin" / "python"
+    if with_packages:
+        inside = next((folder / "lib").glob("python*")) / "site-packages"
+        (inside / "shared.pth").write_text(sysconfig.get_path("purelib"))
+    return str(python)
+
+
+def test_an_interpreter_without_the_packages_says_which(tmp_path: Path) -> None:
+    python = _venv(tmp_path / "empty", with_packages=False)
+    process = SideProcess("b", python, None)
+    try:
+        for _ in range(2):  # each row hears it
+            with pytest.raises(MeasureError, match=f"{python} lacks torch .* pip install torch"):
+                process.check()
+    finally:
+        process.end()
+
+
+def _plan(a: Side, b: Side, *, budget_s: float = 1) -> Comparison:
+    return Comparison(started_at="now", threshold=0.05, budget_s=budget_s, seed=1, a=a, b=b)
+
+
+def _ignore(entry: str, rounds: int, found: Judgement) -> None:
+    pass
+
+
+def test_rows_are_kept_raw_as_they_are_done_and_no_process_is_left(tmp_path: Path) -> None:
+    """Of another interpreter: a row that fails costs itself only, and so does Ctrl-C."""
+    before = _children()
+    python = _venv(tmp_path / "other", with_packages=True)
+    plan = _plan(Side(settings={}, python=sys.executable), Side(settings={}, python=python))
+    broken = Entry(
+        name="broken",
+        source="timm",
+        architecture="vit_tiny_patch16_224",
+        preprocess={"crop_px": 200, "resize_px": 200},
+    )
+
+    def interrupt(entry: str, rounds: int, found: Judgement) -> None:
+        if entry == "last":
+            raise KeyboardInterrupt
+
+    with pytest.raises(InterruptedRunError, match=r"rows that were done are in .*\.json"):
+        compare(
+            [broken, TINY, TINY.model_copy(update={"name": "last"})],
+            plan,
+            repository=tmp_path,
+            batch_size=2,
+            store=Store(str(tmp_path / "store")),
+            listen=interrupt,
+        )
+    kept = next((tmp_path / "store" / "ab").glob("*.json"))
+    failed, measured = Comparison.model_validate_json(kept.read_text()).rows
+    assert failed.status == "failed"
+    for name in "ab":
+        assert f"side {name}: AssertionError: Input height (200)" in (failed.reason or "")
+    assert measured.status == "measured"
+    assert len(measured.rounds) >= 1
+    assert measured.threads == 1 or measured.threads == cores()
+    assert _children() == before
+
+
+def test_revisions_are_compared_by_the_code_of_each(tmp_path: Path) -> None:
+    """The second revision's network cannot be built: only that side fails, and says so.
+
+    Both print while they are built, from Python and from below it, and no print is an answer.
+    """
+    repository = tmp_path / "repository"
+    repository.mkdir()
+    shutil.copytree(Path(zoo.__file__).parent, repository / "zoo")
+    _git(repository, "init", "--quiet")
+    prints = "import os; print('{}'); os.write(1, b'{}\\n')"
+    for name, line in (("good", prints), ("bad", "raise RuntimeError('of this revision')")):
+        file = repository / "zoo" / "architectures" / "lenet.py"
+        file.write_text(f"{file.read_text()}\n{line}\n")
+        _git(repository, "add", "--all")
+        _git(repository, "commit", "--quiet", "--message", name)
+        _git(repository, "tag", name)
+    a, b = (
+        Side(
+            settings={},
+            python=sys.executable,
+            revision=name,
+            commit=commit_of("--a-rev", repository, name),
+        )
+        for name in ("good", "bad")
+    )
+    done, _ = compare(
+        [TINY],
+        _plan(a, b),
+        repository=repository,
+        batch_size=2,
+        store=Store(str(tmp_path / "store")),
+        listen=_ignore,
+    )
+    assert done.rows[0].reason == "side b: RuntimeError: of this revision"
+
+
+def _git(folder: Path, *words: str) -> None:
+    who = ("-c", "user.name=test", "-c", "user.email=test@example.invalid")
+    subprocess.run(["git", "-C", str(folder), *who, *words], check=True, capture_output=True)
+
+
+def _children() -> list[str]:
+    """Return the commands of this process's children that are sides."""
+    found = subprocess.run(
+        ["ps", "--ppid", str(os.getpid()), "-o", "args="], capture_output=True, text=True
+    )
+    return [line for line in found.stdout.splitlines() if "bench/ab/worker.py" in line]

@@ -1,0 +1,15 @@
+"""The calibration of ``zoobench ab`` in short: an untouched network and a planted slow-down."""
+
+from pathlib import Path
+
+from bench.stats import conclude
+from tests.perf.calibrate import THRESHOLD, run_once
+from tests.perf.planted import make_repository
+
+
+def test_a_planted_slow_down_is_told_from_an_untouched_network(tmp_path: Path) -> None:
+    """A machine too busy to tell them may say so; what it says must never be the opposite."""
+    rows = run_once(make_repository(tmp_path), 10, budget_s=4)
+    verdicts = {p: conclude(row["log_ratios"], THRESHOLD).verdict for p, row in rows.items()}
+    assert verdicts[0] in ("same", "ambiguous")
+    assert verdicts[10] in ("slower", "ambiguous")
