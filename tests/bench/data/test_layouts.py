@@ -13,6 +13,7 @@ import pytest
 from bench.data.dataset import Dataset, open_dataset
 from bench.data.imagenet import wnids
 from bench.data.labels import labels_by_number, val_number
+from bench.data.scan import content_sha256, scan
 from bench.data.sets.real import real_labels
 from bench.measure import Row, accuracy
 from bench.plan import Job, Settings
@@ -80,6 +81,9 @@ def test_predictions_do_not_depend_on_the_layout(
         row = Row(job, "cpu", "a processor", lambda done, total, unit: None)
         result = accuracy.run(row)
         assert result.predictions is not None
+        # What the doctor tells before is what the evidence has.
+        facts = scan(row.dataset, lambda *_: None)
+        assert result.evidence.content_sha256 == content_sha256(facts)
         table = pq.read_table(io.BytesIO(result.predictions)).to_pydict()
         assert table["image"] == list(row.dataset.images)
         columns = zip(*(table[name] for name in ("label", "pred", "prob")), strict=True)
