@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from bench.data.dataset import Dataset, open_dataset
 from bench.data.imagenet import wnids
@@ -18,6 +19,11 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+# A busy machine is no failure.
+settings.register_profile("zoobench", deadline=None)
+settings.load_profile("zoobench")
 
 
 @pytest.fixture(scope="session")
