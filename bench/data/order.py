@@ -8,7 +8,6 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -36,7 +35,10 @@ _TIMES_CHANCE = 3
 # answers among as many images of nearly as many classes.
 _SURE = 0.3
 _DIFFERENT = 0.15
-_MEND = "a label must be the place of the class's WordNet id among the 1000, sorted, from 0"
+_MEND = (
+    "a label must be the place of the class's WordNet id among the 1000, sorted, from 0; the "
+    "ILSVRC devkit's numbers are in another order, which its meta.mat maps"
+)
 
 
 @dataclass(frozen=True)
@@ -183,7 +185,6 @@ def known_orders() -> tuple[_Order, ...]:
     as_text = np.array(sorted(range(count), key=str))
     by_name = np.array(sorted(range(count), key=lambda label: class_names()[label]))
     place = {wnid: label for label, wnid in enumerate(wnids())}
-    devkit = np.array([place[wnid] for wnid in devkit_order()])
     every = np.arange(count)
     renumber = "number the classes by their WordNet ids, sorted, from 0"
     return (
@@ -195,17 +196,6 @@ def known_orders() -> tuple[_Order, ...]:
         _Order(
             "numbers sorted as text, applied the wrong way round", np.argsort(as_text), renumber
         ),
-        _Order(
-            "the ILSVRC devkit's, counted from 0",
-            devkit,
-            "map the devkit's numbers by its meta.mat, or put meta.mat beside its text",
-        ),
-        _Order(
-            "the ILSVRC devkit's, counted from 1",
-            np.concatenate([[-1], devkit[:-1]]),
-            "map the devkit's numbers by its meta.mat, or put meta.mat beside its text",
-        ),
-        _Order("the ILSVRC devkit's, the wrong way round", np.argsort(devkit), renumber),
         _Order("counted from 1", every - 1, "subtract 1 from each label"),
         _Order("counted from -1", np.append(every[1:], -1), "add 1 to each label"),
         _Order("class names in alphabetical order", by_name, renumber),
@@ -221,12 +211,3 @@ def _among_200(letter: str, place: dict[str, int]) -> _Order:
     true_class[: len(own)] = own
     name = f"the place among ImageNet-{letter.upper()}'s 200 classes"
     return _Order(name, true_class, f"keep the WordNet ids as folder names, and use {letter}:DIR")
-
-
-@cache
-def devkit_order() -> tuple[str, ...]:
-    """Return the WordNet ids in the order of the ILSVRC 2012 devkit's numbers 1 to 1000.
-
-    Only to recognise that order: labels are never read by it, but by the devkit's own meta.mat.
-    """
-    return tuple((Path(__file__).parent / "devkit_order.txt").read_text().split())
