@@ -34,8 +34,7 @@ report: $(READY)
 	$(BIN)/zoobench report --generated reports/generated
 	$(BIN)/zoobench plot --store reports/baselines/complexity.csv --table focalnet --out reports/generated
 
-# What CI calls: the embedded zoo, measured afresh, against the reviewed numbers. Cached pixels
-# would hide a changed preprocessing.
+# What CI calls: the embedded zoo, measured afresh, without cached pixels, against reviewed numbers.
 BASELINE := reports/baselines/sample
 COMPARE_FLAGS ?=
 bench-check: $(READY)

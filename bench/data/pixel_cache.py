@@ -44,7 +44,10 @@ class DamagedPixelsError(DataError):
 
 
 class PixelKey(Model):
-    """What pixels depend on; ``stamp`` tells files that changed and kept their sizes."""
+    """What pixels depend on.
+
+    ``stamp`` tells files that changed and kept their sizes, ``code`` a preprocessing that changed.
+    """
 
     dataset: str
     dataset_digest: str
@@ -53,6 +56,7 @@ class PixelKey(Model):
     images: int
     geometry: str
     decoder: str
+    code: str
 
     @property
     def file_name(self) -> str:

@@ -5,6 +5,7 @@ goes, also in the other geometries that later rows of the plan need; there is no
 """
 
 import hashlib
+import inspect
 import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -14,6 +15,7 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.data import preprocess as preprocess_module
 from bench.data.dataset import Dataset
 from bench.data.decoders import Decoder, open_decoder
 from bench.data.pixel_cache import CachedPixels, PixelCache, PixelKey, PixelWriter, default_folder
@@ -226,6 +228,7 @@ def _images_key(row: Row, decoder: Decoder, images: range) -> PixelKey:
         images=len(images),
         geometry="",
         decoder=decoder.identity,
+        code=_code(decoder),
     )
 
 
@@ -235,6 +238,12 @@ def _key(images_key: PixelKey, preprocess: Preprocess) -> PixelKey:
 
 def _shape(preprocess: Preprocess) -> tuple[int, int, int]:
     return (*preprocess.crop_px, preprocess.input_channels)
+
+
+def _code(decoder: Decoder) -> str:
+    """Return a sha256 of the source that makes pixels: what it changes is made anew."""
+    source = inspect.getsource(preprocess_module) + inspect.getsource(type(decoder))
+    return hashlib.sha256(source.encode()).hexdigest()
 
 
 def _stamp(dataset: Dataset) -> str:

@@ -32,6 +32,7 @@ def _key(name: str = "d", first: int = 0, images: int = 9) -> PixelKey:
         images=images,
         geometry="resize 256x256 center crop 31x17",
         decoder="pillow",
+        code="c",
     )
 
 

@@ -155,6 +155,19 @@ def test_a_file_that_changed_and_kept_its_size_is_decoded_again(
     assert _load(_row(lite0, str(class_folders)))[2] == "cache"
 
 
+def test_pixels_of_another_preprocessing_code_are_not_taken(
+    lite0: Entry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _load(_row(lite0))
+
+    class Edited(PillowDecoder):
+        """As if its file had been changed."""
+
+    monkeypatch.setattr("bench.data.decoders.pillow.PillowDecoder", Edited)
+    assert _load(_row(lite0))[2] == "files"
+    assert _load(_row(lite0))[2] == "cache"
+
+
 def test_damaged_pixels_are_made_anew_and_the_row_is_whole(
     lite0: Entry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
