@@ -8,6 +8,7 @@ network that crashes is a failed row, as everywhere, and no reason for Ray to tr
 import io
 import os
 import secrets
+import socket
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -35,6 +36,7 @@ from zoo.errors import (
 # How often Ray begins a task anew whose node or process died, before the row counts as failed.
 _RETRIES = 3
 _POLL_S = 0.5
+_CONNECT_S = 10.0
 # Progress crosses the network: no more often than a reader can follow.
 _PROGRESS_EVERY_S = 1.0
 _QUIET = {
@@ -104,16 +106,34 @@ def _join() -> str:
         raise MissingExtraError("--executor ray", "ray", "cluster") from None
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "error"}
     address = os.environ.get("RAY_ADDRESS")
+    if address:
+        _check_answers(address)
     try:
         ray.init(address=address or "auto", **quiet)
     except ConnectionError as error:
         if address:
-            raise ZoobenchError(
-                f"RAY_ADDRESS={address}: no Ray cluster answers there: {first_line(error)}"
-            ) from None
+            raise _no_cluster(address, error) from None
         ray.init(address="local", include_dashboard=False, **quiet)
         return "no Ray cluster is running, so one was started on this machine"
     return f"on the Ray cluster at {ray.get_runtime_context().gcs_address}"
+
+
+def _no_cluster(address: str, error: OSError) -> ZoobenchError:
+    return ZoobenchError(
+        f"RAY_ADDRESS={address}: no Ray cluster answers there: {first_line(error)}; unset it to "
+        "find or start one"
+    )
+
+
+def _check_answers(address: str) -> None:
+    """Raise ZoobenchError if nothing listens at HOST:PORT; Ray itself would try for minutes."""
+    host, _, port = address.rpartition(":")
+    if "://" in address or not port.isdigit():
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=_CONNECT_S).close()
+    except OSError as error:
+        raise _no_cluster(address, error) from None
 
 
 def _nodes() -> list[dict[str, float]]:

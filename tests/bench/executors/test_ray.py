@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -90,6 +91,16 @@ def test_what_the_cluster_does_not_have_is_told(
 def test_without_ray_the_extra_is_named(monkeypatch: pytest.MonkeyPatch, lite0: Entry) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(MissingExtraError, match=r"zoobench\[cluster\]"):
+        ray.check([lite0], Settings(), Placement(), where="zoo.toml")
+
+
+def test_an_address_where_no_cluster_answers_is_told_at_once(
+    monkeypatch: pytest.MonkeyPatch, lite0: Entry
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    monkeypatch.setenv("RAY_ADDRESS", f"127.0.0.1:{port}")  # nobody listens there any more
+    with pytest.raises(ZoobenchError, match=rf"{port}: no Ray cluster answers there.*unset it"):
         ray.check([lite0], Settings(), Placement(), where="zoo.toml")
 
 
