@@ -16,7 +16,7 @@ from typing import Literal, TypeVar
 import pandas as pd
 from pydantic import ValidationError
 
-from bench.records import RowKey
+from bench.records import ROW_FIELDS, RowKey
 from reports.compare import judged
 from reports.match import Pair, pairs
 from reports.side import (
@@ -189,7 +189,7 @@ def _sorted(items: Iterable[Item], kind: type[T]) -> list[T]:
 
 
 def _file_name(key: RowKey) -> str:
-    digest = hashlib.sha256(key.model_dump_json().encode()).hexdigest()[:12]
+    digest = hashlib.sha256(key.model_dump_json(include=set(ROW_FIELDS)).encode()).hexdigest()[:12]
     return f"{key.entry.replace('/', '_')}-{digest}.parquet"
 
 
