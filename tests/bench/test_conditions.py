@@ -14,7 +14,7 @@ from bench import conditions
 def test_what_a_speed_on_a_processor_depends_on_is_kept() -> None:
     found = conditions.collect("cpu", load_before=0.5)
     assert found["affinity"] == sorted(os.sched_getaffinity(0))
-    assert found["cores"] == len(found["affinity"])
+    assert 1 <= found["cores"] <= len(found["affinity"])
     assert found["torch_threads"] >= 1
     assert found["load_average_1min_before"] == 0.5
     assert found["load_average_1min"] >= 0
