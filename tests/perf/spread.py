@@ -1,6 +1,6 @@
 """Run-to-run spread of images/s: our measurement against a fixed loop, in fresh processes.
 
-    flock /tmp/quiet.lock python -m tests.perf.spread [--runs 12] [--batch 16] [--seed 0]
+    flock /tmp/quiet.lock python -m tests.perf.spread [--spinner] [--runs 12] [--batch 16]
 
 Sides that take turns, in random order, each run in a process of its own:
 
@@ -10,7 +10,7 @@ Sides that take turns, in random order, each run in a process of its own:
 - ``zoobench``: warm-up until stable, then the median of as many steps as fit into the time that
   the fixed loop took, warm-up included.
 
-It prints a table in Markdown, on the machine as it is and with a spinner on its last core. The
+It prints a table in Markdown, on the machine as it is or with a spinner on its last core. The
 variation is the standard deviation of images/s over their mean. The goal is half the fixed loop's
 variation at no more than its time.
 """
@@ -24,7 +24,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from statistics import mean, median, stdev
 from typing import Any
@@ -102,6 +102,7 @@ def measure(side: str, batch_size: int, seconds: float, pipe: Any) -> None:
     entry = Entry(name="m", source="timm", architecture=ARCHITECTURE)
     execution = Execution(build.random_network(entry), Settings(), "cpu")
     batch = torch.rand(batch_size, 3, SIDE_PX, SIDE_PX)
+    batch = batch.contiguous(memory_format=execution.memory_format)
     execution.forward(batch)  # the first call is apart on all sides
     start = time.perf_counter()
     step_s = ours_s(execution, batch, seconds) if side == OURS else loop_s(execution, batch)
@@ -155,7 +156,6 @@ def compare(servers: dict[str, Server], runs: int, batch_size: int) -> dict[str,
     found: dict[str, list[Run]] = {side: [] for side in SIDES}
     for _ in range(runs):
         for side in random.sample(SIDES, len(SIDES)):
-            # So that what ours has taken is never more than what the loop has.
             took_all = took + [run.seconds for run in found[LOOP]]
             found[side].append(
                 servers[side].run(side, batch_size, min(median(took_all), mean(took_all)))
@@ -186,21 +186,20 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--runs", type=int, default=12)
     parser.add_argument("--batch", type=int, default=16)
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--spinner", action="store_true", help="keep the last core busy")
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.serve:
         serve()
         return
-    random.seed(asked.seed)
     plain, ours = Server({}), Server(WORKER_ENVIRONMENT)
     servers = {LOOP: plain, LOOP_OURS: ours, OURS: ours}
+    with spinner() if asked.spinner else nullcontext():
+        found = compare(servers, asked.runs, asked.batch)
+    load = f"{'a spinner' if asked.spinner else 'none of ours'}, {os.getloadavg()[0]:.1f}"
     print("| load | side | images/s | variation | max/min | of the loop's | seconds a run |")
     print("|---|---|---:|---:|---:|---:|---:|")
-    report("as it is", compare(servers, asked.runs, asked.batch))
-    with spinner():
-        report("a spinner", compare(servers, asked.runs, asked.batch))
-    print(f"\n{asked.runs} runs a side, batch {asked.batch}; load average {os.getloadavg()[0]:.1f}")
+    report(load, found)
     for server in (plain, ours):
         server.end()
 
