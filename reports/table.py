@@ -194,7 +194,7 @@ def _notes(lines: list[pd.Series]) -> list[str]:
         if row["batch_policy"] is not pd.NA and row["batch_policy"] == "auto":
             notes.append(f"{row['entry']}: batch {row['batch_size']}, {row['batch_note']}")
         notes += [
-            f"~ {row['entry']}: {what}: {_noise(row, prefix)}"
+            f"~ {row['entry']}, batch {row['batch_size']}: {what}: {_noise(row, prefix)}"
             for prefix, what in (("", "noisy speed"), ("train_", "noisy training speed"))
             if row[f"{prefix}noisy"] is not pd.NA and row[f"{prefix}noisy"]
         ]

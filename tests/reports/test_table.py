@@ -65,7 +65,7 @@ def test_a_noisy_speed_has_a_mark_and_says_how_noisy() -> None:
     assert "~" not in render(to_frame([_record(even)]), "md").decode()
     text = render(to_frame([_record(uneven)]), "md").decode()
     assert "| 53.3~ |" in text
-    assert "~ a: noisy speed: steps' quartiles 66.7 % apart, standard error" in text
+    assert "~ a, batch 8: noisy speed: steps' quartiles 66.7 % apart, standard error" in text
 
 
 def test_training_has_a_column_and_an_automatic_batch_a_note() -> None:
