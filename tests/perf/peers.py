@@ -170,7 +170,9 @@ class Commands:
         if done.returncode or "models had errors" in done.stdout:
             sys.exit(f"{words[:2]} failed:\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}")
         _reap()
-        return seconds, _cpu_seconds() - cpu
+        spent = seconds, _cpu_seconds() - cpu
+        print(f"{Path(words[0]).name} {spent[0]:.1f} s, cpu {spent[1]:.1f} s", flush=True)
+        return spent
 
 
 def _cpu_seconds() -> float:
