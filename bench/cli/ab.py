@@ -21,7 +21,11 @@ def ab(
     zoo: Zoo = None,
     a: Annotated[
         str | None,
-        typer.Option("--a", help="Base's settings.", metavar="NAME=VALUE[,…]"),
+        typer.Option(
+            "--a",
+            help="Base's settings: precision, memory_format, compile, device.",
+            metavar="NAME=VALUE[,…]",
+        ),
     ] = None,
     b: Annotated[
         str | None,
@@ -52,14 +56,17 @@ def ab(
         float, typer.Option(min=0, help="Seconds of rounds that a row may take.", metavar="S")
     ] = 60,
     format_name: Annotated[
-        str, typer.Option("--format", help="terminal, md, json, html or csv.", metavar="FORMAT")
+        str,
+        typer.Option(
+            "--format", help="terminal, md, json, html, latex, csv or parquet.", metavar="FORMAT"
+        ),
     ] = "terminal",
     store: StoreUrl = DEFAULT_STORE,
 ) -> None:
     """Compare the speed of base (a) and head (b), which take turns, and say which rows changed.
 
-    The sides differ in settings (precision, memory_format, compile, device), in the interpreter
-    (another torch or timm), or in the git revision of the networks' code.
+    The sides differ in settings, in the interpreter (another torch or timm), or in the git
+    revision of the networks' code.
 
     Example: [bold]zoobench ab 'resnet*' --a precision=fp32 --b precision=bf16[/bold]
 
