@@ -22,9 +22,6 @@ ALLOCATOR_ENVIRONMENT = {
     # One arena for all threads: the others are capped at 64 MiB and map anything larger afresh.
     "MALLOC_ARENA_MAX": "1",
 }
-# What rows are measured with. Threads that wait for others by spinning take the cores from those
-# they wait for, as soon as anything else runs; docs/figures.md has what that costs.
-WORKER_ENVIRONMENT = {**ALLOCATOR_ENVIRONMENT, "OMP_WAIT_POLICY": "PASSIVE"}
 # What decides how many threads there are, where they run, and how they wait.
 _THREADS_ENVIRONMENT = (
     "OMP_NUM_THREADS",

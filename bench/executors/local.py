@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import worker
-from bench.conditions import WORKER_ENVIRONMENT, cores
+from bench.conditions import ALLOCATOR_ENVIRONMENT, cores
 from bench.executors import Listener, Placement
 from bench.executors.ledger import Ledger
 from bench.executors.places import choose
@@ -229,9 +229,9 @@ def in_worker(target: Callable[..., None], *arguments: Any) -> None:
 
 
 def _serve() -> None:
-    """Start the fork server, if it is not running, with the environment of its workers."""
+    """Start the fork server, if it is not running, with the allocator's settings."""
     _CONTEXT.set_forkserver_preload(_PRELOAD)
-    with _environment(WORKER_ENVIRONMENT):
+    with _environment(ALLOCATOR_ENVIRONMENT):
         forkserver.ensure_running()
 
 

@@ -1,4 +1,4 @@
-"""``make perf``: the benchmarks with the workers' environment, saved, and as ``perf.json``.
+"""``make perf``: the benchmarks with the workers' allocator, saved, and as ``perf.json``.
 
 More words are pytest's, as in ``python -m tests.perf -k forward``.
 """
@@ -6,9 +6,9 @@ More words are pytest's, as in ``python -m tests.perf -k forward``.
 import os
 import sys
 
-from bench.conditions import WORKER_ENVIRONMENT
+from bench.conditions import ALLOCATOR_ENVIRONMENT
 
-os.environ.update({name: os.environ.get(name, v) for name, v in WORKER_ENVIRONMENT.items()})
+os.environ.update({name: os.environ.get(name, v) for name, v in ALLOCATOR_ENVIRONMENT.items()})
 words = [
     "pytest",
     "tests/perf",

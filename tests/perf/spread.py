@@ -6,9 +6,9 @@ Sides that take turns, in random order, each run in a process of its own:
 
 - ``fixed loop``: what other harnesses do: 10 steps to warm up, then the mean of 40, in the
   environment that a user's shell has.
-- ``fixed loop, our environment``: the same with what zoobench sets for its workers.
 - ``zoobench``: warm-up until stable, then the median of as many steps as fit into the time that
-  the fixed loop took, warm-up included.
+  the fixed loop took, warm-up included, with the workers' allocator.
+- ``zoobench, sleeping``: the same with ``OMP_WAIT_POLICY=PASSIVE``.
 
 It prints a table in Markdown, on the machine as it is or with a spinner on its last core. The
 variation is the standard deviation of images/s over their mean. The goal is half the fixed loop's
@@ -29,10 +29,16 @@ from dataclasses import dataclass
 from statistics import mean, median, stdev
 from typing import Any
 
-from bench.conditions import WORKER_ENVIRONMENT
+from bench.conditions import ALLOCATOR_ENVIRONMENT
 
-LOOP, LOOP_OURS, OURS = "fixed loop", "fixed loop, our environment", "zoobench"
-SIDES = (LOOP, LOOP_OURS, OURS)
+LOOP, OURS, SLEEPING = "fixed loop", "zoobench", "zoobench, sleeping"
+PASSIVE = {"OMP_WAIT_POLICY": "PASSIVE"}
+# What each side is started with.
+SIDES: dict[str, dict[str, str]] = {
+    LOOP: {},
+    OURS: ALLOCATOR_ENVIRONMENT,
+    SLEEPING: {**ALLOCATOR_ENVIRONMENT, **PASSIVE},
+}
 WARMUP, STEPS = 10, 40
 SIDE_PX = 160
 ARCHITECTURE = "mobilenetv3_small_100"
@@ -74,7 +80,7 @@ class Server:
 
 
 def _plain_environment() -> dict[str, str]:
-    return {k: v for k, v in os.environ.items() if k not in WORKER_ENVIRONMENT}
+    return {k: v for k, v in os.environ.items() if k not in SIDES[SLEEPING]}
 
 
 def serve() -> None:
@@ -105,7 +111,7 @@ def measure(side: str, batch_size: int, seconds: float, pipe: Any) -> None:
     batch = batch.contiguous(memory_format=execution.memory_format)
     execution.forward(batch)  # the first call is apart on all sides
     start = time.perf_counter()
-    step_s = ours_s(execution, batch, seconds) if side == OURS else loop_s(execution, batch)
+    step_s = loop_s(execution, batch) if side == LOOP else ours_s(execution, batch, seconds)
     pipe.send([batch_size / step_s, time.perf_counter() - start])
 
 
@@ -155,7 +161,7 @@ def compare(servers: dict[str, Server], runs: int, batch_size: int) -> dict[str,
     took = [servers[LOOP].run(LOOP, batch_size, 0).seconds for _ in range(PILOTS)]
     found: dict[str, list[Run]] = {side: [] for side in SIDES}
     for _ in range(runs):
-        for side in random.sample(SIDES, len(SIDES)):
+        for side in random.sample(list(SIDES), len(SIDES)):
             took_all = took + [run.seconds for run in found[LOOP]]
             found[side].append(
                 servers[side].run(side, batch_size, min(median(took_all), mean(took_all)))
@@ -192,15 +198,14 @@ def main() -> None:
     if asked.serve:
         serve()
         return
-    plain, ours = Server({}), Server(WORKER_ENVIRONMENT)
-    servers = {LOOP: plain, LOOP_OURS: ours, OURS: ours}
+    servers = {side: Server(environment) for side, environment in SIDES.items()}
     with spinner() if asked.spinner else nullcontext():
         found = compare(servers, asked.runs, asked.batch)
     load = f"{'a spinner' if asked.spinner else 'none of ours'}, {os.getloadavg()[0]:.1f}"
     print("| load | side | images/s | variation | max/min | of the loop's | seconds a run |")
     print("|---|---|---:|---:|---:|---:|---:|")
     report(load, found)
-    for server in (plain, ours):
+    for server in servers.values():
         server.end()
 
 
