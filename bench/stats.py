@@ -134,6 +134,10 @@ FIRST_LOOK = 30
 _LOOKS_GROW = 1.5
 # How often all looks together may miss the true ratio; half of it is for the last look.
 _ALPHA = 0.01
+# Parts of the threshold, as a logarithm. A slow-down of the threshold's size lies well beyond the
+# first, so that it is found though rounds are few and a change seldom measures as it was meant.
+SAME_WITHIN = 0.75
+CHANGED_BEYOND = 0.5
 
 
 @dataclass(frozen=True)
@@ -163,9 +167,9 @@ def judge(log_ratios: Sequence[float], threshold: float, *, last: bool) -> Judge
     Biometrika 70, 1983): the k-th has 0.005/(k(k+1)), which sums to at most 0.005, and the last
     one, when the budget is spent, has 0.005.
 
-    ``same``: the whole interval lies within the threshold, so that no change of its size is there.
-    ``slower``, ``faster``: it does not, and lies wholly beyond half the threshold (its square root,
-    as a ratio). ``ambiguous``: it is too wide for either.
+    ``same``: the whole interval lies within ``SAME_WITHIN`` of the threshold, so that no change of
+    its size is there. ``slower``, ``faster``: it does not, and lies wholly beyond
+    ``CHANGED_BEYOND`` of it. ``ambiguous``: it is too wide for either.
 
     Args:
         log_ratios: one a round, at least one.
@@ -187,11 +191,12 @@ def conclude(log_ratios: Sequence[float], threshold: float) -> Judgement:
 
 
 def _verdict(log_ratio: Interval, line: float) -> Verdict:
-    if -line < log_ratio.low and log_ratio.high < line:
+    same, changed = SAME_WITHIN * line, CHANGED_BEYOND * line
+    if -same < log_ratio.low and log_ratio.high < same:
         return "same"
-    if log_ratio.low > line / 2:
+    if log_ratio.low > changed:
         return "slower"
-    if log_ratio.high < -line / 2:
+    if log_ratio.high < -changed:
         return "faster"
     return "ambiguous"
 

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from bench.records import ComparedRow, Comparison
-from bench.stats import conclude
+from bench.stats import CHANGED_BEYOND, SAME_WITHIN, conclude
 from reports.render import DATA_FORMATS, SHEET_FORMATS
 from reports.render import render as render_as
 from reports.render.sheet import ABSENT, Cell, Heading, Section, Sheet, number
@@ -123,10 +123,11 @@ def _header(comparison: Comparison) -> tuple[str, ...]:
 
 
 def _notes(rows: pd.DataFrame, comparison: Comparison) -> list[str]:
-    percent = f"{100 * comparison.threshold:g} %"
+    same, changed = ((1 + comparison.threshold) ** part for part in (SAME_WITHIN, CHANGED_BEYOND))
     notes = [
         f"b/a: head's seconds over base's, median of rounds; same: the interval is within "
-        f"{percent}; slower, faster: beyond half of it"
+        f"[{1 / same:.3f}, {same:.3f}]; slower: above {changed:.3f}; faster: below "
+        f"{1 / changed:.3f}"
     ]
     if (rows["verdict"] == "ambiguous").any():
         notes.append(

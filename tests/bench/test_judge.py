@@ -52,6 +52,14 @@ def test_a_change_of_the_threshold_is_found(
     assert _verdicts(ratio, noise).count(verdict) >= 114
 
 
+@pytest.mark.parametrize("ratio", [1.045, 1 / 1.045])
+def test_a_change_that_measures_a_little_below_the_threshold_is_not_called_same(
+    noise: NDArray[np.float64], ratio: float
+) -> None:
+    """A change of 5 % by its work measured as 4.4 % here, and must not be lost on the line."""
+    assert _verdicts(ratio, noise).count("same") <= 1
+
+
 def test_half_the_threshold_is_no_alarm(noise: NDArray[np.float64]) -> None:
     """On the line itself the looks together may err with a half of one percent."""
     assert _verdicts(1.05**0.5, noise).count("slower") <= 3
