@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -42,6 +43,29 @@ def progress_display(jobs: Sequence[Job]) -> Iterator[Listener]:
     )
     with Progress(*columns, console=console, transient=True) as progress:
         yield _Live(jobs, progress)
+
+
+class Outcome:
+    """How many of a run's measurements were made, or kept from before; passes every event on."""
+
+    def __init__(self, jobs: Sequence[Job], listen: Listener) -> None:
+        self._wanted = Counter(measure for job in jobs for measure in job.measures)
+        self._done: Counter[Measure] = Counter()
+        self._listen = listen
+
+    def __call__(self, job: Job, event: dict[str, Any]) -> None:
+        """Count the event, and pass it on."""
+        if event["event"] in ("recorded", "kept"):
+            self._done[event["measure"]] += event["status"] == "measured"
+        self._listen(job, event)
+
+    def describe(self) -> str:
+        """Return one line: the share of each measurement that was made."""
+        shares = (
+            f"{measure} {self._done[measure]:,} of {wanted:,} ({self._done[measure] / wanted:.1%})"
+            for measure, wanted in self._wanted.items()
+        )
+        return f"measured: {', '.join(shares)}"
 
 
 class _Plain:
@@ -90,7 +114,7 @@ class _Live:
                 self._bars[id(job)],
                 completed=event["done"],
                 total=event["total"],
-                rate=f"{rate:.0f} {event['unit']}/s",
+                rate=f"{_rate(rate)} {event['unit']}/s",
             )
         elif event["event"] in ("told", "begun_anew"):
             self._progress.console.print(escape(describe(job, event, 0.0)))
@@ -111,6 +135,11 @@ class _Live:
             self._progress.advance(self._rows)
 
 
+def _rate(per_s: float) -> str:
+    """Return a rate: steps of a large network take seconds, and are not 0/s."""
+    return f"{per_s:.0f}" if per_s >= 10 else f"{per_s:.1f}"
+
+
 def _title(job: Job) -> str:
     """Return the row's name, with its batch and shard if it has any."""
     title = job.entry.name
@@ -128,7 +157,7 @@ def describe(job: Job, event: dict[str, Any], seconds: float) -> str:
         left_s = (event["total"] - event["done"]) / max(rate, 1e-9)
         return (
             f"{row}: {event['done']}/{event['total']} {event['unit']}, "
-            f"{rate:.0f}/s, {left_s:.0f} s left"
+            f"{_rate(rate)}/s, {left_s:.0f} s left"
         )
     if kind == "told":
         return f"{row}: {event['text']}"

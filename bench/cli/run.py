@@ -107,7 +107,7 @@ def run(
     """
     from bench.cli.choices import batches, choice, devices, share, size_bytes
     from bench.cli.choices import figures as parse_figures
-    from bench.cli.progress import progress_display
+    from bench.cli.progress import Outcome, progress_display
     from bench.cli.selection import select_entries
     from bench.data.dataset import check_labels
     from bench.executors import EXECUTORS, Placement
@@ -149,9 +149,11 @@ def run(
     if note:
         print(f"zoobench: {note}", file=sys.stderr)
     jobs = _share_pixels(jobs)
-    with progress_display(jobs) as listen:
-        all_well = machines.run(jobs, placement=placement, timeout_s=timeout, listen=listen)
+    with progress_display(jobs) as show:
+        outcome = Outcome(jobs, show)
+        all_well = machines.run(jobs, placement=placement, timeout_s=timeout, listen=outcome)
     _print_reports(store)
+    print(f"zoobench: {outcome.describe()}", file=sys.stderr)
     raise typer.Exit(0 if all_well else 1)
 
 
