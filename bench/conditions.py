@@ -34,6 +34,8 @@ _THREADS_ENVIRONMENT = (
     "KMP_AFFINITY",
     "KMP_BLOCKTIME",
 )
+# Of sys/personality.h.
+ADDR_NO_RANDOMIZE = 0x0040000
 _CGROUP = Path("/sys/fs/cgroup")
 _CPUS = Path("/sys/devices/system/cpu")
 
@@ -157,6 +159,17 @@ def malloc_library() -> str | None:
     return path
 
 
+def random_addresses() -> bool | None:
+    """Return whether libraries, stack and heap lie elsewhere in each process; None if unknown."""
+    own, everywhere = (
+        _first_word(Path(path))
+        for path in ("/proc/self/personality", "/proc/sys/kernel/randomize_va_space")
+    )
+    if not own or not everywhere:
+        return None
+    return everywhere != "0" and not int(own, 16) & ADDR_NO_RANDOMIZE
+
+
 class _DlInfo(ctypes.Structure):
     """``Dl_info`` of dlfcn.h."""
 
@@ -196,6 +209,7 @@ def collect(device: str, load_before: float | None = None) -> dict[str, Any]:
         "allocator": {name: os.environ.get(name) for name in ALLOCATOR_ENVIRONMENT},
         "malloc": malloc_library(),
         "preloaded": os.environ.get("LD_PRELOAD"),
+        "random_addresses": random_addresses(),
     }
     if device.startswith("cuda"):
         found |= {

@@ -285,12 +285,8 @@ class Side(Model):
 
 
 class Round(Model):
-    """One round: both sides' turns, one after the other; the seconds of every step.
+    """One round: both sides' turns, one after the other; the seconds of every step."""
 
-    ``processes`` counts the pairs of processes that the row has had so far, this round's included.
-    """
-
-    processes: int
     first: Literal["a", "b"]
     a_steps_s: tuple[float, ...]
     b_steps_s: tuple[float, ...]

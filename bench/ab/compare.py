@@ -85,93 +85,75 @@ def _compare_entry(
     listen: Listener,
 ) -> dict[str, Any]:
     """Return the fields that an entry's row has beside its name: rounds, or a reason."""
-    row = _Row(entry, plan, sides, batch_size)
     try:
-        opened = row.open()
-        return {**opened, "rounds": row.take_turns(listen), "threads": row.threads}
+        found = _open(entry, plan, sides, batch_size)
+        threads = _use_threads(sides, found)
+        return {**found, "threads": threads, "rounds": _take_turns(entry, plan, sides, listen)}
     except MeasureError as error:
         return {"reason": str(error)}
     finally:
-        row.close()
-
-
-class _Row:
-    """An entry on both sides, in processes that can be renewed."""
-
-    def __init__(
-        self,
-        entry: Entry,
-        plan: Comparison,
-        sides: Sequence[SideProcess],
-        batch_size: int | None,
-    ) -> None:
-        self._entry = entry
-        self._plan = plan
-        self._sides = sides
-        self._batch_size = batch_size
-        self._opening_s = 0.0
-        self.threads: int | None = None
-
-    def open(self) -> dict[str, Any]:
-        """Have both sides build the network and run it, and return what they say of it."""
-        for side in self._sides:
-            side.check()
-        started = time.monotonic()
-        a, b = self._fork()
-        self._opening_s = time.monotonic() - started
-        if a["batch_size"] != b["batch_size"]:
-            raise MeasureError("the sides' devices have different default batches; give --batch N")
-        self._choose_threads(a["conditions"], b["conditions"])
-        return {"a": a, "b": b, "batch_size": a["batch_size"]}
-
-    def take_turns(self, listen: Listener) -> tuple[Round, ...]:
-        """Return the row's rounds."""
-        a, b = self._sides
-        return take_turns(
-            a.turn,
-            b.turn,
-            renew=self._renew,
-            opening_s=self._opening_s,
-            threshold=self._plan.threshold,
-            budget_s=self._plan.budget_s,
-            coin=random.Random(f"{self._plan.seed}:{self._entry.name}"),
-            listen=lambda rounds, found: listen(self._entry.name, rounds, found),
-        )
-
-    def close(self) -> None:
-        """End the row's processes."""
-        for side in self._sides:
+        for side in sides:
             side.end_row()
 
-    def _renew(self) -> None:
-        self.close()
-        self._fork()
-        self._use_threads()
 
-    def _fork(self) -> list[dict[str, Any]]:
-        """Hear every side, so that none is left with an answer, before a failure is raised."""
-        wanted = {"entry": self._entry.model_dump(mode="json"), "batch_size": self._batch_size}
-        for side, said in zip(self._sides, (self._plan.a, self._plan.b), strict=True):
-            side.begin_row({**wanted, "settings": said.settings})
-        opened, failed = [], []
-        for side in self._sides:
-            try:
-                opened.append(side.opened())
-            except MeasureError as error:
-                failed.append(str(error))
-        if failed:
-            raise MeasureError("; ".join(failed))
-        return opened
+def _open(
+    entry: Entry, plan: Comparison, sides: Sequence[SideProcess], batch_size: int | None
+) -> dict[str, Any]:
+    """Have both sides build the network, and return what they say of it."""
+    for side in sides:
+        side.check()
+    for side, wanted in zip(sides, (plan.a, plan.b), strict=True):
+        side.begin_row(
+            {
+                "entry": entry.model_dump(mode="json"),
+                "settings": wanted.settings,
+                "batch_size": batch_size,
+            }
+        )
+    a, b = _all_opened(sides)
+    if a["batch_size"] != b["batch_size"]:
+        raise MeasureError("the sides' devices have different default batches; give --batch N")
+    return {"a": a, "b": b, "batch_size": a["batch_size"]}
 
-    def _choose_threads(self, a: dict[str, Any], b: dict[str, Any]) -> None:
-        """Choose the threads by base, unless the user has; nothing is chosen for a GPU."""
-        if a["device"] == b["device"] == "cpu":
-            most = min(a["torch_threads"], b["torch_threads"])
-            chosen = "OMP_NUM_THREADS" in os.environ
-            self.threads = most if chosen else fewest_threads(self._sides[0], most)
-            self._use_threads()
 
-    def _use_threads(self) -> None:
-        if self.threads is not None:
-            for side in self._sides:
-                side.use_threads(self.threads)
+def _all_opened(sides: Sequence[SideProcess]) -> list[dict[str, Any]]:
+    """Hear every side, so that none is left with an answer, before the first failure is raised."""
+    opened, failed = [], []
+    for side in sides:
+        try:
+            opened.append(side.opened())
+        except MeasureError as error:
+            failed.append(str(error))
+    if failed:
+        raise MeasureError("; ".join(failed))
+    return opened
+
+
+def _use_threads(sides: Sequence[SideProcess], opened: dict[str, Any]) -> int | None:
+    """Choose the threads by base, have both sides use them, and return how many; None on a GPU.
+
+    What the user has chosen himself stays.
+    """
+    a, b = (opened[name]["conditions"] for name in "ab")
+    most = min(a["torch_threads"], b["torch_threads"])
+    if a["device"] != "cpu" or b["device"] != "cpu":
+        return None
+    base, head = sides
+    threads = most if "OMP_NUM_THREADS" in os.environ else fewest_threads(base, most)
+    for side in (base, head):
+        side.use_threads(threads)
+    return threads
+
+
+def _take_turns(
+    entry: Entry, plan: Comparison, sides: Sequence[SideProcess], listen: Listener
+) -> tuple[Round, ...]:
+    a, b = sides
+    return take_turns(
+        a.turn,
+        b.turn,
+        threshold=plan.threshold,
+        budget_s=plan.budget_s,
+        coin=random.Random(f"{plan.seed}:{entry.name}"),
+        listen=lambda rounds, found: listen(entry.name, rounds, found),
+    )

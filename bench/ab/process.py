@@ -15,8 +15,11 @@ from bench.executors.local import last_words
 from zoo.errors import MeasureError
 
 # Waiting threads spin by default, for the core that a neighbour's process needs: on two loaded
-# cores a step took ten times as long as with threads that sleep.
-ENVIRONMENT = {**ALLOCATOR_ENVIRONMENT, "OMP_WAIT_POLICY": "PASSIVE"}
+# cores a step took ten times as long as with threads that sleep. The order in which Python hashes
+# decides where its objects lie.
+ENVIRONMENT = {**ALLOCATOR_ENVIRONMENT, "OMP_WAIT_POLICY": "PASSIVE", "PYTHONHASHSEED": "0"}
+# The longest path that Linux takes.
+_PATH_MAX = 4096
 
 
 class SideProcess:
@@ -35,16 +38,17 @@ class SideProcess:
         self._row_starts_at = 0
         self._in_row = False
         self._ready: str | None = None  # once known: why it is not, or nothing
-        command = [python, worker.__file__, *([str(folder)] if folder else [])]
         self._process = subprocess.Popen(
-            command,
+            [python, worker.__file__],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
             text=True,
-            env={**ENVIRONMENT, **os.environ},
+            env={**ENVIRONMENT, **os.environ, "ZOOBENCH_PAD": _pad(python)},
             start_new_session=True,  # so that it is ended with its forks, and Ctrl-C is ours alone
         )
+        with suppress(MeasureError):  # ``check`` will say so
+            self._say({"revision": None if folder is None else str(folder)})
 
     def check(self) -> None:
         """Wait until everything is imported.
@@ -128,3 +132,12 @@ class SideProcess:
         self._in_row = False
         self._log.seek(self._row_starts_at)
         return MeasureError(f"side {self._name}: {last_words(code, self._log.read())}")
+
+
+def _pad(python: str) -> str:
+    """Return what makes the strings on a new process's stack equally long for every interpreter.
+
+    They lie above everything else there, and twice hold the interpreter's path: as what is
+    executed, and as its first argument.
+    """
+    return "." * 2 * (_PATH_MAX - len(python))

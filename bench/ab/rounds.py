@@ -23,8 +23,6 @@ def take_turns(
     a: Turn,
     b: Turn,
     *,
-    renew: Callable[[], None],
-    opening_s: float,
     threshold: float,
     budget_s: float,
     coin: random.Random,
@@ -34,34 +32,14 @@ def take_turns(
     """Return the rounds that two sides took, one side at a time, each order with the same chance.
 
     Random order makes the sides of an untouched pair exchangeable, whatever disturbs the machine.
-    Where a process lies in memory makes it a percent or two faster or slower for all its life, so
-    both are renewed whenever their rounds have taken as long as that takes. The rounds end at the
-    first look that is clear, or when the budget is spent.
-
-    Args:
-        a: runs steps of base.
-        b: runs steps of head.
-        renew: puts new processes in the place of both.
-        opening_s: how long that took the first time.
-        threshold: the change that must be found, as a fraction.
-        budget_s: seconds of rounds and renewals.
-        coin: draws the orders.
-        listen: hears of every look.
-        now: the clock, in seconds.
+    The rounds end at the first look that is clear, or when the budget is spent.
     """
-    start = renewed = now()
+    start = now()
     steps = _steps_a_turn(a, b)
     rounds: list[Round] = []
-    processes, due = 1, next_look(0)
+    due = next_look(0)
     while not rounds or now() - start < budget_s:
-        if now() - renewed >= opening_s:
-            before = now()
-            renew()
-            _warm_up(a, b)
-            renewed = now()
-            opening_s = renewed - before
-            processes += 1
-        rounds.append(_round(a, b, steps, processes, a_first=coin.random() < 0.5))
+        rounds.append(_round(a, b, steps, a_first=coin.random() < 0.5))
         if len(rounds) == due:
             found = judge([one.log_ratio for one in rounds], threshold, last=False)
             listen(len(rounds), found)
@@ -72,25 +50,18 @@ def take_turns(
     return tuple(rounds)
 
 
-def _warm_up(a: Turn, b: Turn) -> list[tuple[float, float]]:
-    """Return the seconds of both sides' first steps."""
-    return [(a(1)[0], b(1)[0]) for _ in range(_WARM_UP_TURNS)]
-
-
 def _steps_a_turn(a: Turn, b: Turn) -> int:
     """Warm both sides up, and return how many steps of the slower one make a turn."""
-    slower_s = max(median(steps_s) for steps_s in zip(*_warm_up(a, b), strict=True))
+    warm = [(a(1), b(1)) for _ in range(_WARM_UP_TURNS)]
+    slower_s = max(median(steps_s[0] for steps_s in side) for side in zip(*warm, strict=True))
     return min(MAX_STEPS, max(1, round(TURN_S / slower_s)))
 
 
-def _round(a: Turn, b: Turn, steps: int, processes: int, *, a_first: bool) -> Round:
+def _round(a: Turn, b: Turn, steps: int, *, a_first: bool) -> Round:
     if a_first:
         a_steps_s, b_steps_s = a(steps), b(steps)
     else:
         b_steps_s, a_steps_s = b(steps), a(steps)
     return Round(
-        processes=processes,
-        first="a" if a_first else "b",
-        a_steps_s=tuple(a_steps_s),
-        b_steps_s=tuple(b_steps_s),
+        first="a" if a_first else "b", a_steps_s=tuple(a_steps_s), b_steps_s=tuple(b_steps_s)
     )

@@ -1,10 +1,12 @@
 """One side of a comparison: a process that builds networks and runs their steps when it is told.
 
-Started as a file, so that any interpreter can run it, with the folder of a revision as its argument
-if there is one. Reads a JSON object a line from standard input and answers each with one; whatever
-else is printed goes to standard error. Torch is imported once; each row then has a fork of its own.
+Started as a file, so that any interpreter can run it. Reads a JSON object a line from standard
+input and answers each with one; whatever else is printed goes to standard error. The first line
+says which folder a revision lies in, if there is one. Torch is imported once; each row then has a
+fork of its own.
 """
 
+import ctypes
 import importlib
 import importlib.util
 import json
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 
     from bench.measure.execution import Execution
 
+# ``ADDR_NO_RANDOMIZE`` of sys/personality.h.
+_FIXED_ADDRESSES = 0x0040000
 ROOT = Path(__file__).resolve().parents[2]
 OLDEST_PYTHON = (3, 11)
 # Module -> what pip calls it. The measuring code itself comes from this checkout.
@@ -37,9 +41,26 @@ NEEDED = {
 }
 
 
-def main(revision: str | None) -> None:
+def fix_addresses() -> None:
+    """Run this file anew without address randomisation, if the system can be told so.
+
+    Where libraries, stack and heap come to lie makes a process several percent faster or slower for
+    all its life, and that of its forks (Mytkowicz et al., "Producing Wrong Data Without Doing
+    Anything Obviously Wrong!", ASPLOS 2009). Equal sides must have equal addresses.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    libc = ctypes.CDLL(None)
+    current = libc.personality(0xFFFFFFFF)  # asks only
+    if current & _FIXED_ADDRESSES or libc.personality(current | _FIXED_ADDRESSES) == -1:
+        return  # it is so already, or a container forbids it
+    os.execv(sys.executable, [sys.executable, __file__])
+
+
+def main() -> None:
     """Import everything once, say so, then serve rows until standard input ends."""
     answers = _take_standard_output()
+    revision = json.loads(sys.stdin.readline())["revision"]
     reason = _prepare(revision)
     _say(answers, {"failed": reason} if reason else {"ready": True})
     if reason:
@@ -207,4 +228,5 @@ def _told(error: Exception) -> str:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1] if len(sys.argv) > 1 else None)
+    fix_addresses()
+    main()

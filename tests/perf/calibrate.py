@@ -102,7 +102,6 @@ def _kept(row: ComparedRow, started_at: str) -> dict[str, Any]:
     return {
         "started_at": started_at,
         "log_ratios": [round(one.log_ratio, 5) for one in row.rounds],
-        "processes": [one.processes for one in row.rounds],
         "rounds_s": round(sum(steps_s), 2),
         "row_s": round(row.seconds, 2),
         "threads": row.threads,

@@ -129,6 +129,38 @@ def test_an_interpreter_without_the_packages_says_which(tmp_path: Path) -> None:
         process.end()
 
 
+def _addresses(pid: int) -> dict[str, str]:
+    """Return where stack, heap and torch lie."""
+    lines = Path(f"/proc/{pid}/maps").read_text().splitlines()
+    found: dict[str, str] = {}
+    for words in map(str.split, lines):
+        if len(words) == 6 and words[5].endswith(("[stack]", "[heap]", "libtorch_cpu.so")):
+            found.setdefault(words[5], words[0].partition("-")[0])
+    return found
+
+
+def test_equal_sides_lie_at_equal_addresses(tmp_path: Path) -> None:
+    """Else one of them is several percent faster for all its life, as measured for docs/ab.md."""
+    venv = _venv(tmp_path / "with a longer path", with_packages=True)
+    sides = [SideProcess("a", sys.executable, None), SideProcess("b", venv, None)]
+    found = []
+    try:
+        for process in sides:
+            process.check()
+            process.begin_row(_request())
+            told = process.opened()
+            if told["conditions"]["random_addresses"] is not False:
+                pytest.skip("this system keeps its addresses random")
+            found.append(_addresses(told["pid"]))
+    finally:
+        for process in sides:
+            process.end()
+    a, b = found
+    assert len(a) == 3
+    # An interpreter's own path and settings lie on the heap, whose end they move.
+    assert a == b
+
+
 def _plan(a: Side, b: Side, *, budget_s: float = 1) -> Comparison:
     return Comparison(started_at="now", threshold=0.05, budget_s=budget_s, seed=1, a=a, b=b)
 

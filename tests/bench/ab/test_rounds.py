@@ -1,6 +1,5 @@
 """Sides take turns in random order until a row is clear or its budget is spent."""
 
-import math
 import random
 from collections.abc import Sequence
 
@@ -13,11 +12,8 @@ from bench.stats import Judgement
 class Machine:
     """Two sides on one clock: a step takes its side's time, with noise that both share."""
 
-    def __init__(
-        self, a_s: float, b_s: float, *, noise: float, opening_s: float = math.inf
-    ) -> None:
+    def __init__(self, a_s: float, b_s: float, *, noise: float) -> None:
         self.now_s = 0.0
-        self.opening_s = opening_s
         self.turns: list[tuple[str, int]] = []
         self._step_s = {"a": a_s, "b": b_s}
         self._noise = noise
@@ -33,18 +29,12 @@ class Machine:
         self.now_s += sum(taken)
         return taken
 
-    def _renew(self) -> None:
-        self.turns.append(("renew", 0))
-        self.now_s += self.opening_s
-
     def rounds(
         self, *, budget_s: float = 60, seed: int = 0, looks: list[Judgement] | None = None
     ) -> tuple[Round, ...]:
         return take_turns(
             lambda steps: self._turn("a", steps),
             lambda steps: self._turn("b", steps),
-            renew=self._renew,
-            opening_s=self.opening_s,
             threshold=0.05,
             budget_s=budget_s,
             coin=random.Random(seed),
@@ -94,21 +84,6 @@ def test_turns_are_as_they_are_recorded_one_of_each_side_a_round() -> None:
     assert timed == recorded
     assert all(max(one.a_steps_s) < min(one.b_steps_s) for one in rounds)
     assert {one.first for one in rounds} == {"a", "b"}
-
-
-def test_processes_are_renewed_and_warmed_up_for_half_of_the_time() -> None:
-    machine = Machine(0.1, 0.1, noise=0, opening_s=0.9)
-    rounds = machine.rounds()
-    assert [one.processes for one in rounds[:11]] == [1, 1, *[2] * 8, 3]
-    first = machine.turns.index(("renew", 0))
-    warmed = [("a", 1), ("b", 1)] * 3
-    assert machine.turns[first + 1 : first + 7] == warmed
-    renewals = machine.turns.count(("renew", 0))
-    assert renewals == rounds[-1].processes - 1 >= 3
-
-
-def test_what_takes_longer_to_open_than_the_budget_is_not_renewed() -> None:
-    assert Machine(0.1, 0.1, noise=1, opening_s=61).rounds()[-1].processes == 1
 
 
 def test_the_order_is_the_seeds() -> None:
