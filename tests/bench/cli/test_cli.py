@@ -63,7 +63,8 @@ def test_a_failed_row_is_in_the_table_and_the_exit_code(here: Path, capsys: Capt
     )
     words = ("--manifest", "zoo.toml", "--figures", "params,top1", "--data", "sample")
     assert _call("run", *words) == 1
-    out, _ = capsys.readouterr()
+    out, err = capsys.readouterr()
+    assert "measured: complexity 1 of 1 (100.0%), accuracy 0 of 1 (0.0%)" in err
     assert "11.69" in out
     assert "names no weights: its accuracy is unknown" in " ".join(out.split())
 
