@@ -35,7 +35,7 @@ _THREADS_ENVIRONMENT = (
     "KMP_BLOCKTIME",
 )
 # Of sys/personality.h.
-ADDR_NO_RANDOMIZE = 0x0040000
+_ADDR_NO_RANDOMIZE = 0x0040000
 _CGROUP = Path("/sys/fs/cgroup")
 _CPUS = Path("/sys/devices/system/cpu")
 
@@ -167,7 +167,7 @@ def random_addresses() -> bool | None:
     )
     if not own or not everywhere:
         return None
-    return everywhere != "0" and not int(own, 16) & ADDR_NO_RANDOMIZE
+    return everywhere != "0" and not int(own, 16) & _ADDR_NO_RANDOMIZE
 
 
 class _DlInfo(ctypes.Structure):

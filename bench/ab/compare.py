@@ -132,15 +132,14 @@ def _all_opened(sides: Sequence[SideProcess]) -> list[dict[str, Any]]:
 def _use_threads(sides: Sequence[SideProcess], opened: dict[str, Any]) -> int | None:
     """Choose the threads by base, have both sides use them, and return how many; None on a GPU.
 
-    What the user has chosen himself stays.
+    What the user has chosen stays.
     """
     a, b = (opened[name]["conditions"] for name in "ab")
-    most = min(a["torch_threads"], b["torch_threads"])
     if a["device"] != "cpu" or b["device"] != "cpu":
         return None
-    base, head = sides
-    threads = most if "OMP_NUM_THREADS" in os.environ else fewest_threads(base, most)
-    for side in (base, head):
+    most = min(a["torch_threads"], b["torch_threads"])
+    threads = most if "OMP_NUM_THREADS" in os.environ else fewest_threads(sides[0], most)
+    for side in sides:
         side.use_threads(threads)
     return threads
 

@@ -33,6 +33,15 @@ def take_turns(
 
     Random order makes the sides of an untouched pair exchangeable, whatever disturbs the machine.
     The rounds end at the first look that is clear, or when the budget is spent.
+
+    Args:
+        a: runs steps of base.
+        b: runs steps of head.
+        threshold: the change that must be found, as a fraction.
+        budget_s: seconds of rounds.
+        coin: draws the orders.
+        listen: hears of every look.
+        now: the clock, in seconds.
     """
     start = now()
     steps = _steps_a_turn(a, b)

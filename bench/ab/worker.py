@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from bench.measure.execution import Execution
 
-# ``ADDR_NO_RANDOMIZE`` of sys/personality.h.
-_FIXED_ADDRESSES = 0x0040000
+# Of sys/personality.h; here too, because nothing of zoobench can be imported yet.
+_ADDR_NO_RANDOMIZE = 0x0040000
 ROOT = Path(__file__).resolve().parents[2]
 OLDEST_PYTHON = (3, 11)
 # Module -> what pip calls it. The measuring code itself comes from this checkout.
@@ -52,7 +52,7 @@ def fix_addresses() -> None:
         return
     libc = ctypes.CDLL(None)
     current = libc.personality(0xFFFFFFFF)  # asks only
-    if current & _FIXED_ADDRESSES or libc.personality(current | _FIXED_ADDRESSES) == -1:
+    if current & _ADDR_NO_RANDOMIZE or libc.personality(current | _ADDR_NO_RANDOMIZE) == -1:
         return  # it is so already, or a container forbids it
     os.execv(sys.executable, [sys.executable, __file__])
 
