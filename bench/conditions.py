@@ -22,6 +22,9 @@ ALLOCATOR_ENVIRONMENT = {
     # One arena for all threads: the others are capped at 64 MiB and map anything larger afresh.
     "MALLOC_ARENA_MAX": "1",
 }
+# libgomp's waiting threads spin for milliseconds, for cores that a neighbour then lacks. So few
+# turns keep an idle machine's speed; docs/figures.md has what each costs.
+BRIEF_SPIN = {"GOMP_SPINCOUNT": "1000"}
 # What decides how many threads there are, where they run, and how they wait.
 _THREADS_ENVIRONMENT = (
     "OMP_NUM_THREADS",
@@ -38,6 +41,13 @@ _THREADS_ENVIRONMENT = (
 _ADDR_NO_RANDOMIZE = 0x0040000
 _CGROUP = Path("/sys/fs/cgroup")
 _CPUS = Path("/sys/devices/system/cpu")
+
+
+def worker_environment() -> dict[str, str]:
+    """Return what workers start with beyond the user's environment, where he has not set it."""
+    waiting = {} if "OMP_WAIT_POLICY" in os.environ else BRIEF_SPIN
+    wanted = {**ALLOCATOR_ENVIRONMENT, **waiting}
+    return {name: value for name, value in wanted.items() if name not in os.environ}
 
 
 def resolve_device(asked: str) -> str:

@@ -8,7 +8,8 @@ from pydantic import Field
 
 from zoo.entry import Model
 
-SCHEMA_VERSION = 1
+# 2: the reference work beside timed steps.
+SCHEMA_VERSION = 2
 
 Figure = Literal["params", "gmacs", "crosscheck", "top1", "speed", "memory", "train"]
 Measure = Literal["complexity", "accuracy", "throughput", "training"]
@@ -225,6 +226,17 @@ class GpuState(Model):
     note: str | None
 
 
+class Reference(Model):
+    """The seconds of fixed work beside the steps, one before the first stretch and after each.
+
+    ``stretches`` are the numbers of steps between two of them.
+    """
+
+    version: int
+    seconds: tuple[float, ...]
+    stretches: tuple[int, ...]
+
+
 class Timed(Model):
     """Every timed step on inputs that already lie on the device, and how it came about."""
 
@@ -239,6 +251,7 @@ class Timed(Model):
     sampling: Sampling | None = None
     host: HostUse | None = None
     gpu: GpuState | None = None
+    reference: Reference | None = None
 
 
 class Throughput(Timed):

@@ -73,6 +73,21 @@ def median_rse(values: Sequence[float] | NDArray[np.float64]) -> float:
     return error / float(np.median(ordered))
 
 
+def median_in_units(
+    steps_s: Sequence[float], stretches: Sequence[int], units_s: Sequence[float]
+) -> float:
+    """Return the median step in units of the work that ran before and after its stretch.
+
+    Args:
+        steps_s: seconds of all steps.
+        stretches: how many of them stand between two units; they sum to ``len(steps_s)``.
+        units_s: seconds of the unit, one more than stretches.
+    """
+    units = np.asarray(units_s)
+    beside_s = np.repeat((units[:-1] + units[1:]) / 2, stretches)
+    return float(np.median(np.asarray(steps_s) / beside_s))
+
+
 # A new run must lie this far outside by chance once in a hundred untouched runs, at most.
 BAND_FALSE_ALARM = 0.01
 # With fewer runs Student's t makes a band too wide to see anything: 8 deviations with three.

@@ -33,7 +33,9 @@ from reports.side import (
 from zoo.entry import Model
 from zoo.errors import ReportError
 
-SCHEMA_VERSION: Literal[1] = 1
+# 2: speeds in units of the reference work; what has none reads as 1 did.
+SCHEMA_VERSION: Literal[2] = 2
+_READS = (1, 2)
 INDEX = "baseline.json"
 PREDICTIONS = "predictions"
 # Older runs of a row are dropped: machines and their load change.
@@ -52,7 +54,7 @@ class _AnswersFile(Model):
 
 
 class _Index(Model):
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: Literal[1, 2] = SCHEMA_VERSION
     counts: tuple[Counts, ...]
     answers: tuple[_AnswersFile, ...]
     speeds: tuple[Speed, ...]
@@ -85,7 +87,7 @@ def load_baseline(folder: Path) -> Side:
     try:
         content = json.loads(path.read_bytes())
         version = content.get("schema_version") if isinstance(content, dict) else None
-        if version != SCHEMA_VERSION:
+        if version not in _READS:
             raise ReportError(
                 f"{path}: schema {version}, this zoobench reads {SCHEMA_VERSION}; make it again "
                 "with: zoobench compare STORE --baseline DIR --update"

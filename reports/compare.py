@@ -16,7 +16,7 @@ import pandas as pd
 from bench.records import ROW_FIELDS, RowKey
 from bench.stats import BAND_MIN_RUNS, geometric_mean, mcnemar, noise_band, p_of_as_many
 from reports.match import Difference, Pair, pairs
-from reports.side import Answers, Counts, Item, Side, Speed
+from reports.side import Answers, Counts, Item, Run, Side, Speed
 from zoo.errors import ReportError
 
 Verdict = Literal[
@@ -260,12 +260,12 @@ def _speed(pair: Pair, why_not: _WhyNot | None) -> list[Finding]:
     base, head = pair.base, pair.head
     now = head.runs[-1] if isinstance(head, Speed) else None
     runs = base.runs if isinstance(base, Speed) else ()
-    known = [run.images_per_s for run in runs if run != now]
+    known = [run for run in runs if run != now]
     found = Finding(
         pair.item.key,
         pair.item.kind,
         "same",
-        base=geometric_mean(known) if known else None,
+        base=geometric_mean([run.images_per_s for run in known]) if known else None,
         head=now.images_per_s if now else None,
         runs=len(known) or None,
     )
@@ -274,20 +274,43 @@ def _speed(pair: Pair, why_not: _WhyNot | None) -> list[Finding]:
     assert now is not None
     if now in runs:
         return [replace(found, verdict="not judged", reason="this run is one of the base's")]
-    return [_held_against_band(found, known, now.images_per_s)]
+    return [_held_against_band(found, known, now)]
 
 
-def _held_against_band(found: Finding, known: list[float], now: float) -> Finding:
+def _held_against_band(found: Finding, known: list[Run], now: Run) -> Finding:
     if len(known) < BAND_MIN_RUNS:
         runs = "run" if len(known) == 1 else "runs"
         reason = f"{len(known)} {runs} of the base known, {BAND_MIN_RUNS} needed"
         return replace(found, verdict="not judged", reason=reason)
-    band = noise_band(known)
-    found = replace(found, low=band.low, high=band.high)
-    if band.low <= now <= band.high:
+    speeds = _at_base_speed([*known, now])
+    *before, head = speeds or [run.images_per_s for run in (*known, now)]
+    band = noise_band(before)
+    found = replace(found, head=head, low=band.low, high=band.high)
+    machine = (
+        f"at the base's machine speed, where this one's {now.images_per_s:.4g} are {head:.4g}"
+        if speeds
+        else "as measured"
+    )
+    reason = (
+        f"the noise band of {len(known)} runs is {band.low:.4g} to {band.high:.4g} images/s, "
+        f"{machine}"
+    )
+    if band.low <= head <= band.high:
         return found
-    reason = f"the noise band of {len(known)} runs is {band.low:.4g} to {band.high:.4g} images/s"
-    return replace(found, verdict="slower" if now < band.low else "faster", reason=reason)
+    return replace(found, verdict="slower" if head < band.low else "faster", reason=reason)
+
+
+def _at_base_speed(runs: list[Run]) -> list[float] | None:
+    """Return images/s of runs as a machine would show that is always as fast as the base's was.
+
+    The last run is the head's. None if the reference work did not run beside all of them, or was
+    not the same: another torch may change it as much as the network.
+    """
+    relative = [run.images_per_reference for run in runs if run.images_per_reference]
+    if len(relative) < len(runs) or len({(r.reference_version, r.torch) for r in runs}) > 1:
+        return None
+    base = [run.images_per_s / each for run, each in zip(runs[:-1], relative, strict=False)]
+    return [each * geometric_mean(base) for each in relative]
 
 
 def _why_not(pair: Pair, head: Side) -> _WhyNot | None:

@@ -20,7 +20,7 @@ from bench.records import (
     Training,
 )
 from bench.shards import whole_records
-from bench.stats import StepSummary, summarize, wilson
+from bench.stats import StepSummary, median_in_units, summarize, wilson
 from bench.store import Store
 from reports.flips import Flips, flips
 
@@ -83,6 +83,7 @@ DTYPES: dict[str, str] = {
     # speed
     "images_per_s": "Float64",
     "images_per_s_wall": "Float64",
+    "images_per_reference": "Float64",
     "noisy": "boolean",
     "step_median_s": "Float64",
     "step_median_rse": "Float64",
@@ -108,6 +109,7 @@ DTYPES: dict[str, str] = {
     # training
     "train_images_per_s": "Float64",
     "train_images_per_s_wall": "Float64",
+    "train_images_per_reference": "Float64",
     "train_noisy": "boolean",
     "train_step_median_s": "Float64",
     "train_step_median_rse": "Float64",
@@ -267,6 +269,7 @@ def _timed(evidence: Timed) -> dict[str, Any]:
     return {
         "images_per_s": evidence.batch_size / steps.median_s,
         "images_per_s_wall": evidence.batch_size * count / evidence.wall_s,
+        "images_per_reference": images_per_reference(evidence),
         "noisy": is_noisy(steps) or bool(throttled),
         "step_median_s": steps.median_s,
         "step_median_rse": steps.median_rse,
@@ -282,6 +285,15 @@ def _timed(evidence: Timed) -> dict[str, Any]:
         "peak_memory_bytes": evidence.peak_memory_bytes,
         "peak_memory_kind": evidence.peak_memory_kind,
     }
+
+
+def images_per_reference(evidence: Timed) -> float | None:
+    """Return the images that pass in the time of the reference work, or None where none ran."""
+    beside = evidence.reference
+    if beside is None:
+        return None
+    steps = median_in_units(evidence.steps_s, beside.stretches, beside.seconds)
+    return evidence.batch_size / steps
 
 
 def is_noisy(steps: StepSummary) -> bool:

@@ -14,6 +14,7 @@ from bench.records import Accuracy, Complexity, Evidence, Measure, Record, RowKe
 from bench.shards import load_predictions, whole_records
 from bench.stats import summarize
 from bench.store import Store
+from reports.frame import images_per_reference
 from zoo.entry import Model
 
 # What a speed depends on beyond its key; a new library is what a comparison is made for.
@@ -39,10 +40,15 @@ class Counts(Model):
 
 
 class Run(Model):
-    """One measured speed: when, how fast, and by which software."""
+    """One measured speed: when, how fast, and by which software.
+
+    ``images_per_reference`` is in units of the reference work of that version, where it ran.
+    """
 
     measured_at: str
     images_per_s: float
+    images_per_reference: float | None = None
+    reference_version: int | None = None
     torch: str | None = None
     git_commit: str | None = None
 
@@ -197,6 +203,7 @@ def _speeds(record: Record) -> Iterator[Speed]:
     run = Run(
         measured_at=record.started_at,
         images_per_s=_images_per_s(record.evidence),
+        **_in_references(record.evidence),
         torch=known.get("torch"),
         git_commit=known.get("git_commit"),
     )
@@ -223,6 +230,15 @@ def _no_speed(evidence: Evidence | None) -> str | None:
     if whole.also_made:
         return f"the pass also made the pixels of {whole.also_made} more geometries"
     return None
+
+
+def _in_references(evidence: Evidence | None) -> dict[str, Any]:
+    if not isinstance(evidence, Timed) or evidence.reference is None:
+        return {}
+    return {
+        "images_per_reference": images_per_reference(evidence),
+        "reference_version": evidence.reference.version,
+    }
 
 
 def _images_per_s(evidence: Evidence | None) -> float:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import worker
-from bench.conditions import ALLOCATOR_ENVIRONMENT, cores
+from bench.conditions import cores, worker_environment
 from bench.executors import Listener, Placement
 from bench.executors.ledger import Ledger
 from bench.executors.places import choose
@@ -229,19 +229,18 @@ def in_worker(target: Callable[..., None], *arguments: Any) -> None:
 
 
 def _serve() -> None:
-    """Start the fork server, if it is not running, with the allocator's settings."""
+    """Start the fork server, if it is not running, with the workers' environment."""
     _CONTEXT.set_forkserver_preload(_PRELOAD)
-    with _environment(ALLOCATOR_ENVIRONMENT):
+    with _environment(worker_environment()):
         forkserver.ensure_running()
 
 
 @contextmanager
 def _environment(values: dict[str, str]) -> Iterator[None]:
-    """Set variables for a process to inherit; what the user has set himself stays."""
-    missing = {name: value for name, value in values.items() if name not in os.environ}
-    os.environ.update(missing)
+    """Set variables, none of which is set, for a process to inherit."""
+    os.environ.update(values)
     try:
         yield
     finally:
-        for name in missing:
+        for name in values:
             del os.environ[name]

@@ -13,8 +13,9 @@ from bench.measure.execution import Execution, explained
 from bench.measure.gpu import watch
 from bench.measure.host import HostWatch
 from bench.measure.memory import PeakMemory
-from bench.measure.timing import Budget, Step, clock_for, timed_parts
-from bench.records import Sampling, Timed
+from bench.measure.reference import VERSION, reference_work
+from bench.measure.timing import Budget, Step, Timing, clock_for, timed_parts
+from bench.records import Reference, Sampling, Timed
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,11 @@ def time_parts(
     with explaining(row.batch_size, execution):
         first_call_s = _first_call_s(execution, parts)
         timing = timed_parts(
-            parts, clock_for(execution.device), budget, *(w.watching() for w in (host, gpu) if w)
+            parts,
+            clock_for(execution.device),
+            budget,
+            *(w.watching() for w in (host, gpu) if w),
+            between=None if on_gpu else reference_work(),
         )
     peak_bytes, kind = memory.peak()
     row.progress(len(timing.steps_s), len(timing.steps_s), "steps")
@@ -87,8 +92,15 @@ def time_parts(
         sampling=sampling,
         host=host.use,
         gpu=gpu.state(timing) if gpu else None,
+        reference=_reference(timing),
     )
     return TimedParts(timed, timing.parts_s)
+
+
+def _reference(timing: Timing) -> Reference | None:
+    if not timing.between_s:
+        return None
+    return Reference(version=VERSION, seconds=timing.between_s, stretches=timing.stretches)
 
 
 def _first_call_s(execution: Execution, parts: Sequence[Step]) -> float:

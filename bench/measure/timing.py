@@ -1,7 +1,8 @@
 """The one timed measurement: raw seconds of every step, by a clock that fits the device.
 
 Warm up until steps are stable, then repeat them until there are enough; docs/figures.md has the
-rules. Nothing waits for the device between two steps of a stretch, and most samples are one.
+rules. Nothing waits for the device between two steps of a stretch. A sample is one stretch, unless
+it is looked at before it ends, or other work runs in between.
 """
 
 import math
@@ -28,6 +29,8 @@ _WINDOW = 4
 _STABLE_WITHIN = 0.03
 # How much a sample grows before its error is looked at again: few looks, and little beyond enough.
 _GROWTH = 1.25
+# How long a stretch is where other work runs between stretches: it takes a tenth of that.
+_STRETCH_S = 0.05
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,8 @@ class Timing:
 
     ``parts_s`` has a row for each part of the step, as long as ``steps_s``, which are their sums.
     ``offsets_s`` says when each step began, in wall-clock seconds since ``began_s`` of the clock.
+    ``stretches`` are the numbers of steps in a row. Where work ran between them, ``between_s`` are
+    its seconds, one before the first stretch and one after each; ``wall_s`` does not hold them.
     """
 
     steps_s: tuple[float, ...]
@@ -66,6 +71,8 @@ class Timing:
     parts_s: tuple[tuple[float, ...], ...]
     began_s: float
     offsets_s: tuple[float, ...]
+    stretches: tuple[int, ...]
+    between_s: tuple[float, ...]
     warmup_steps: int
     warmed_up: WarmedUp
     ended: Ended
@@ -141,6 +148,7 @@ def timed_parts(
     clock: Clock,
     budget: Budget,
     *watches: AbstractContextManager[object],
+    between: Step | None = None,
 ) -> Timing:
     """Time a step that has parts, and each of them.
 
@@ -149,6 +157,8 @@ def timed_parts(
         clock: a new one.
         budget: when it is enough.
         watches: entered after the warm-up, and left after the last step.
+        between: work that is timed too, before the steps, after them and every so often between,
+            by the wall clock; its seconds count towards no budget.
     """
     warmup_steps, warmed_up = _warm_up(parts, clock, budget)
     sample = _Sample()
@@ -157,8 +167,12 @@ def timed_parts(
     with ExitStack() as stack:
         for watch in watches:
             stack.enter_context(watch)
+        between_s = _seconds_of(between, clock)
         while ended is None:
-            sample.add(_stretch(parts, clock, _until(goal, sample, budget)))
+            go_on = _until(goal, sample, budget)
+            while go_on(0, 0.0):
+                sample.add(_stretch(parts, clock, _in_short(go_on) if between else go_on))
+                between_s += _seconds_of(between, clock)
             ended = _end(sample, budget)
             goal = max(sample.steps + 1, math.ceil(sample.steps * _GROWTH))
     return Timing(
@@ -167,6 +181,8 @@ def timed_parts(
         parts_s=tuple(tuple(part) for part in sample.parts_s().T.tolist()),
         began_s=sample.began_s,
         offsets_s=tuple(sample.offsets_s().tolist()),
+        stretches=sample.stretches(),
+        between_s=tuple(between_s),
         warmup_steps=warmup_steps,
         warmed_up=warmed_up,
         ended=ended,
@@ -203,6 +219,10 @@ class _Sample:
     def steps_s(self) -> NDArray[np.float64]:
         """Return the seconds of all steps."""
         return self.parts_s().sum(axis=1)
+
+    def stretches(self) -> tuple[int, ...]:
+        """Return the number of steps of each stretch."""
+        return tuple(len(stretch.seconds) for stretch in self._stretches)
 
     @property
     def began_s(self) -> float:
@@ -246,6 +266,20 @@ def _until(goal: int, sample: _Sample, budget: Budget) -> GoOn:
         return steps < goal or seconds < budget.min_seconds
 
     return go_on
+
+
+def _in_short(go_on: GoOn) -> GoOn:
+    """Return whether a stretch goes on that must also be short; it has one step at least."""
+    return lambda steps, seconds: go_on(steps, seconds) and (steps == 0 or seconds < _STRETCH_S)
+
+
+def _seconds_of(work: Step | None, clock: Clock) -> list[float]:
+    """Return the seconds of the work, or nothing if there is none."""
+    if work is None:
+        return []
+    start_s = clock.now()
+    work()
+    return [clock.now() - start_s]
 
 
 def _end(sample: _Sample, budget: Budget) -> Ended | None:

@@ -21,6 +21,19 @@ def test_what_a_speed_on_a_processor_depends_on_is_kept() -> None:
     assert set(found["allocator"]) == set(conditions.ALLOCATOR_ENVIRONMENT)
 
 
+def test_workers_leave_what_the_user_has_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in (*conditions.ALLOCATOR_ENVIRONMENT, "GOMP_SPINCOUNT", "OMP_WAIT_POLICY"):
+        monkeypatch.delenv(name, raising=False)
+    assert conditions.worker_environment() == {
+        **conditions.ALLOCATOR_ENVIRONMENT,
+        "GOMP_SPINCOUNT": "1000",
+    }
+    monkeypatch.setenv("MALLOC_ARENA_MAX", "4")
+    monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")  # a number of turns would override it
+    missing = set(conditions.ALLOCATOR_ENVIRONMENT) - {"MALLOC_ARENA_MAX"}
+    assert set(conditions.worker_environment()) == missing
+
+
 def test_governors_are_counted_and_absent_without_any(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

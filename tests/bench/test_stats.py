@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from bench.stats import (
     geometric_mean,
     mcnemar,
+    median_in_units,
     median_rse,
     noise_band,
     p_of_as_many,
@@ -46,6 +47,25 @@ def test_a_summary_is_ordered_and_within_the_samples(steps_s: list[float]) -> No
     assert min(steps_s) <= found.median_s <= found.p90_s <= found.p99_s <= max(steps_s)
     assert found.iqr_s >= 0
     assert found.median_s == pytest.approx(float(np.median(steps_s)))
+
+
+@given(
+    machine=st.lists(st.floats(0.1, 10), min_size=1, max_size=20),
+    steps=st.integers(1, 5),
+    ratio=st.floats(0.01, 100),
+)
+def test_a_machine_that_changes_speed_does_not_change_a_median_in_units(
+    machine: list[float], steps: int, ratio: float
+) -> None:
+    # Each stretch runs at a speed of its own, and its neighbouring units at the mean of theirs.
+    units = [1.0, *(1.0 for _ in machine)]
+    even = median_in_units([ratio] * steps * len(machine), [steps] * len(machine), units)
+    assert even == pytest.approx(ratio)
+    slow = [ratio * speed for speed in machine for _ in range(steps)]
+    beside = [machine[0]]
+    for speed in machine:
+        beside.append(2 * speed - beside[-1])
+    assert median_in_units(slow, [steps] * len(machine), beside) == pytest.approx(ratio)
 
 
 def test_mcnemar_equals_a_worked_example() -> None:

@@ -6,9 +6,9 @@ More words are pytest's, as in ``python -m tests.perf -k forward``.
 import os
 import sys
 
-from bench.conditions import ALLOCATOR_ENVIRONMENT
+from bench.conditions import worker_environment
 
-os.environ.update({name: os.environ.get(name, v) for name, v in ALLOCATOR_ENVIRONMENT.items()})
+os.environ.update(worker_environment())
 words = [
     "pytest",
     "tests/perf",

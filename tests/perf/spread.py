@@ -1,4 +1,4 @@
-"""Run-to-run spread of images/s: our measurement against a fixed loop, in fresh processes.
+"""Run-to-run spread of speed: our measurement against a fixed loop, in fresh processes.
 
     flock /tmp/quiet.lock python -m tests.perf.spread [--spinner] [--runs 12] [--batch 16]
 
@@ -6,12 +6,12 @@ Sides that take turns, in random order, each run in a process of its own:
 
 - ``fixed loop``: what other harnesses do: 10 steps to warm up, then the mean of 40, in the
   environment that a user's shell has.
-- ``zoobench``: warm-up until stable, then the median of as many steps as fit into the time that
-  the fixed loop took, warm-up included, with the workers' allocator.
-- ``zoobench, sleeping``: the same with ``OMP_WAIT_POLICY=PASSIVE``.
+- ``zoobench``: warm-up until stable, then as many steps as fit into the time that the fixed loop
+  took, warm-up and reference work included, in the workers' environment. Such a run gives two
+  figures: images/s of the median step, and images per reference.
 
 It prints a table in Markdown, on the machine as it is or with a spinner on its last core. The
-variation is the standard deviation of images/s over their mean. The goal is half the fixed loop's
+variation is the standard deviation of a figure over its mean. The goal is half the fixed loop's
 variation at no more than its time.
 """
 
@@ -29,28 +29,26 @@ from dataclasses import dataclass
 from statistics import mean, median, stdev
 from typing import Any
 
-from bench.conditions import ALLOCATOR_ENVIRONMENT
+from bench.conditions import ALLOCATOR_ENVIRONMENT, BRIEF_SPIN
 
-LOOP, OURS, SLEEPING = "fixed loop", "zoobench", "zoobench, sleeping"
-PASSIVE = {"OMP_WAIT_POLICY": "PASSIVE"}
+LOOP, OURS = "fixed loop", "zoobench"
 # What each side is started with.
-SIDES: dict[str, dict[str, str]] = {
-    LOOP: {},
-    OURS: ALLOCATOR_ENVIRONMENT,
-    SLEEPING: {**ALLOCATOR_ENVIRONMENT, **PASSIVE},
-}
+SIDES: dict[str, dict[str, str]] = {LOOP: {}, OURS: {**ALLOCATOR_ENVIRONMENT, **BRIEF_SPIN}}
 WARMUP, STEPS = 10, 40
 SIDE_PX = 160
 ARCHITECTURE = "mobilenetv3_small_100"
 # Runs of the fixed loop alone, from which the time that ours may take is known.
 PILOTS = 3
+# At most so much of our time is the reference work's.
+REFERENCE_SHARE = 0.25
 
 
 @dataclass(frozen=True)
 class Run:
-    """What one process found: images/s, and the seconds that it took, warm-up included."""
+    """What one process found, and the seconds that it took, warm-up included."""
 
     images_per_s: float
+    images_per_reference: float | None
     seconds: float
 
 
@@ -80,7 +78,7 @@ class Server:
 
 
 def _plain_environment() -> dict[str, str]:
-    return {k: v for k, v in os.environ.items() if k not in SIDES[SLEEPING]}
+    return {k: v for k, v in os.environ.items() if k not in SIDES[OURS]}
 
 
 def serve() -> None:
@@ -111,8 +109,11 @@ def measure(side: str, batch_size: int, seconds: float, pipe: Any) -> None:
     batch = batch.contiguous(memory_format=execution.memory_format)
     execution.forward(batch)  # the first call is apart on all sides
     start = time.perf_counter()
-    step_s = loop_s(execution, batch) if side == LOOP else ours_s(execution, batch, seconds)
-    pipe.send([batch_size / step_s, time.perf_counter() - start])
+    if side == LOOP:
+        figures = [batch_size / loop_s(execution, batch), None]
+    else:
+        figures = ours(execution, batch, seconds)
+    pipe.send([*figures, time.perf_counter() - start])
 
 
 def loop_s(execution: Any, batch: Any) -> float:
@@ -125,17 +126,25 @@ def loop_s(execution: Any, batch: Any) -> float:
     return (time.perf_counter() - start) / STEPS
 
 
-def ours_s(execution: Any, batch: Any, seconds: float) -> float:
-    """Return the median of the steps that fit into the time, after a warm-up until stable."""
-    from bench.measure.timing import Budget, CpuClock, timed
+def ours(execution: Any, batch: Any, seconds: float) -> list[float]:
+    """Return images/s and images per reference, of a measurement that takes so many seconds."""
+    from bench.measure.reference import reference_work
+    from bench.measure.timing import Budget, CpuClock, timed, timed_parts
+    from bench.stats import median_in_units
+
+    def step() -> None:
+        execution.forward(batch)
 
     begun = time.perf_counter()
+    work = reference_work()
     warmup = Budget(max_warmup_steps=WARMUP, min_steps=1, min_seconds=0)
-    last_s = timed(lambda: execution.forward(batch), CpuClock(), warmup).steps_s[-1]
-    # The last step begins before the time is up.
-    left_s = max(0.0, seconds - last_s - (time.perf_counter() - begun))
+    last_s = timed(step, CpuClock(), warmup).steps_s[-1]
+    # The last step begins before the time is up, and the reference work takes its share.
+    left_s = max(0.0, seconds - last_s - (time.perf_counter() - begun)) * (1 - REFERENCE_SHARE)
     rest = Budget(warmup_steps=0, min_steps=1, min_seconds=left_s, max_seconds=left_s)
-    return median(timed(lambda: execution.forward(batch), CpuClock(), rest).steps_s)
+    timing = timed_parts((step,), CpuClock(), rest, between=work)
+    in_references = median_in_units(timing.steps_s, timing.stretches, timing.between_s)
+    return [len(batch) / median(timing.steps_s), len(batch) / in_references]
 
 
 @contextmanager
@@ -169,20 +178,26 @@ def compare(servers: dict[str, Server], runs: int, batch_size: int) -> dict[str,
     return found
 
 
-def variation(runs: Sequence[Run]) -> float:
-    """Return the standard deviation of images/s in shares of their mean."""
-    speeds = [run.images_per_s for run in runs]
+def variation(speeds: Sequence[float]) -> float:
+    """Return the standard deviation in shares of the mean."""
     return stdev(speeds) / mean(speeds)
 
 
 def report(load: str, found: dict[str, list[Run]]) -> None:
-    """Print the lines of a load."""
-    for side, runs in found.items():
-        speeds = [run.images_per_s for run in runs]
+    """Print the lines of a load: a figure each."""
+    seconds = {side: mean(run.seconds for run in runs) for side, runs in found.items()}
+    speeds = {side: [run.images_per_s for run in runs] for side, runs in found.items()}
+    relative = [run.images_per_reference for run in found[OURS] if run.images_per_reference]
+    figures = {
+        "fixed loop, images/s": (speeds[LOOP], seconds[LOOP]),
+        "zoobench, images/s": (speeds[OURS], seconds[OURS]),
+        "zoobench, images per reference": (relative, seconds[OURS]),
+    }
+    for name, (values, took_s) in figures.items():
         print(
-            f"| {load} | {side} | {median(speeds):.0f} | {100 * variation(runs):.1f} % | "
-            f"{max(speeds) / min(speeds):.2f} | {variation(runs) / variation(found[LOOP]):.2f} | "
-            f"{mean(run.seconds for run in runs):.2f} |",
+            f"| {load} | {name} | {median(values):.4g} | {100 * variation(values):.1f} % | "
+            f"{max(values) / min(values):.2f} | "
+            f"{variation(values) / variation(speeds[LOOP]):.2f} | {took_s:.2f} |",
             flush=True,
         )
 
@@ -202,7 +217,7 @@ def main() -> None:
     with spinner() if asked.spinner else nullcontext():
         found = compare(servers, asked.runs, asked.batch)
     load = f"{'a spinner' if asked.spinner else 'none of ours'}, {os.getloadavg()[0]:.1f}"
-    print("| load | side | images/s | variation | max/min | of the loop's | seconds a run |")
+    print("| load | figure | median | variation | max/min | of the loop's | seconds a run |")
     print("|---|---|---:|---:|---:|---:|---:|")
     report(load, found)
     for server in servers.values():

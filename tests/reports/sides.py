@@ -54,10 +54,19 @@ def speed(
     *,
     machine: dict[str, object] | None = None,
     day: int = 1,
+    references_per_s: float | None = None,
+    torch: str = "2.9.1",
     **changes: object,
 ) -> Speed:
+    """Return runs; ``references_per_s`` is how fast the machine was meanwhile, if that is known."""
     made = tuple(
-        Run(measured_at=f"2026-01-{day:02}T00:00:{i:02}+00:00", images_per_s=value)
+        Run(
+            measured_at=f"2026-01-{day:02}T00:00:{i:02}+00:00",
+            images_per_s=value,
+            images_per_reference=references_per_s and value / references_per_s,
+            reference_version=references_per_s and 1,
+            torch=torch,
+        )
         for i, value in enumerate(runs)
     )
     return Speed(

@@ -121,8 +121,8 @@ def test_what_is_wrong_with_a_baseline_is_said_in_a_line(tmp_path: Path) -> None
     with pytest.raises(ReportError, match="--update"):
         load_baseline(folder)
     write_baseline(folder, side(answers([0, 0])))
-    _spoil(folder, schema_version=2)
-    with pytest.raises(ReportError, match="schema 2, this zoobench reads 1"):
+    _spoil(folder, schema_version=3)
+    with pytest.raises(ReportError, match="schema 3, this zoobench reads 2"):
         load_baseline(folder)
     _spoil(folder, schema_version=1, counts=[{"params": "many"}])
     with pytest.raises(ReportError, match="no baseline"):

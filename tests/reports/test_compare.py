@@ -142,6 +142,38 @@ def test_a_noisier_row_has_a_wider_band() -> None:
     assert _verdicts(compare(noisy, side(speed([90.0], day=2)))) == {"images_per_s": "same"}
 
 
+@pytest.mark.parametrize(
+    ("images_per_s", "references_per_s", "verdict"),
+    [
+        (50.0, 125.0, "same"),
+        (90.0, 250.0, "slower"),
+        (100.0, 300.0, "slower"),
+        (60.0, 125.0, "faster"),
+    ],
+)
+def test_a_machine_that_is_slow_or_fast_today_is_not_taken_for_the_network(
+    images_per_s: float, references_per_s: float, verdict: str
+) -> None:
+    base = speed(STEADY, references_per_s=250.0)
+    head = speed([images_per_s], day=2, references_per_s=references_per_s)
+    found = compare(side(base), side(head))
+    assert _verdicts(found) == {"images_per_s": verdict}
+    row = found.findings.iloc[0]
+    assert row["head"] == pytest.approx(images_per_s * 250 / references_per_s)
+    assert row["base"] == pytest.approx(100, rel=0.01)
+
+
+def test_speeds_are_held_as_measured_where_the_reference_work_is_not_the_same() -> None:
+    base = speed(STEADY, references_per_s=250.0)
+    for head in (
+        speed([50.0], day=2),
+        speed([50.0], day=2, references_per_s=125.0, torch="2.14.1"),
+    ):
+        found = compare(side(base), side(head))
+        assert _verdicts(found) == {"images_per_s": "slower"}
+        assert "as measured" in _reason(found)
+
+
 def test_too_few_runs_are_no_verdict() -> None:
     found = compare(side(speed(STEADY[:4]), counts()), side(speed([50.0], day=2), counts()))
     assert _verdicts(found)["images_per_s"] == "not judged"

@@ -16,6 +16,7 @@ from bench.records import (
     GpuState,
     HostUse,
     Record,
+    Reference,
     RowKey,
     Throughput,
     Training,
@@ -102,6 +103,7 @@ def test_what_agrees_on_every_stated_field_is_one_row() -> None:
     assert (row["params"], row["macs"], row["top1"]) == (1000, 2000, 0.9)
     assert row["images_per_s"] == pytest.approx(8 / 0.2)
     assert row["images_per_s_wall"] == pytest.approx(24 / 0.8)
+    assert pd.isna(row["images_per_reference"])
     assert row["status"] == "measured"
 
 
@@ -213,6 +215,14 @@ def test_training_is_a_figure_of_its_own_beside_inference() -> None:
 
 EVEN = (1.0,) * 100
 SLIGHTLY = tuple(1.0 + 0.0005 * (i % 7) for i in range(100))
+
+
+def test_images_per_reference_are_of_the_work_beside_each_step() -> None:
+    beside = Reference(version=1, seconds=(0.01, 0.01, 0.03), stretches=(2, 1))
+    evidence = THROUGHPUT.model_copy(update={"reference": beside})
+    (row,) = to_frame([_record(evidence)]).to_dict("records")
+    # Steps of 0.1, 0.2 and 0.4 s beside references of 0.01, 0.01 and 0.02 s: 10, 20 and 20.
+    assert row["images_per_reference"] == pytest.approx(8 / 20)
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,10 @@ def test_speed_is_measured_without_weights(lite0: Entry) -> None:
     assert len(evidence.steps_s) >= 10
     assert min(evidence.steps_s) > 0
     assert sum(evidence.steps_s) <= evidence.wall_s
+    assert evidence.reference is not None
+    assert sum(evidence.reference.stretches) == len(evidence.steps_s)
+    assert len(evidence.reference.seconds) == len(evidence.reference.stretches) + 1
+    assert min(evidence.reference.seconds) > 0
     assert evidence.peak_memory_bytes is not None
     assert evidence.peak_memory_bytes > 4_652_008 * 4  # at least the weights
     assert evidence.peak_memory_kind == "process_rss"

@@ -179,3 +179,26 @@ def test_watches_see_the_timed_steps_only() -> None:
     budget = Budget(warmup_steps=3, min_steps=10, min_seconds=0)
     timed_parts((_taking(clock, repeat(1.0)),), clock, budget, watch())
     assert seen == [3, 13]
+
+
+def test_other_work_runs_before_after_and_every_so_often_between_and_costs_no_budget() -> None:
+    clock = FakeClock()
+    step, work = _taking(clock, repeat(0.02)), _taking(clock, chain([5.0, 6.0], repeat(7.0)))
+    budget = Budget(warmup_steps=0, min_steps=7, min_seconds=0)
+    timing = timed_parts((step,), clock, budget, between=work)
+    assert timing.stretches == (3, 3, 1)  # a stretch ends with the step that passes 50 ms
+    assert timing.between_s == pytest.approx([5, 6, 7, 7])
+    assert timing.steps_s == pytest.approx([0.02] * 7)
+    assert timing.wall_s == pytest.approx(0.14)
+
+
+def test_without_other_work_a_sample_is_one_stretch() -> None:
+    timing = _timed(repeat(1.0), Budget(warmup_steps=0, min_steps=7, min_seconds=0))
+    assert (timing.stretches, timing.between_s) == ((7,), ())
+
+
+def test_a_step_that_is_longer_than_a_stretch_is_one() -> None:
+    clock = FakeClock()
+    budget = Budget(warmup_steps=0, min_steps=3, min_seconds=0, target_rse=0.5)
+    step, work = _taking(clock, repeat(1.0)), _taking(clock, repeat(0.1))
+    assert timed_parts((step,), clock, budget, between=work).stretches == (1, 1, 1)
