@@ -227,7 +227,7 @@ class GpuState(Model):
 
 
 class Reference(Model):
-    """The seconds of fixed work beside the steps, one before the first stretch and after each.
+    """The mean seconds of fixed work, one before the first stretch of steps and after each.
 
     ``stretches`` are the numbers of steps between two of them.
     """

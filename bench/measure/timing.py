@@ -29,8 +29,10 @@ _WINDOW = 4
 _STABLE_WITHIN = 0.03
 # How much a sample grows before its error is looked at again: few looks, and little beyond enough.
 _GROWTH = 1.25
-# How long a stretch is where other work runs between stretches: it takes a tenth of that.
+# How long a stretch is where other work runs between stretches, unless a step takes longer, and the
+# time of that work in shares of the stretch: a long step needs a longer look at the machine.
 _STRETCH_S = 0.05
+_BETWEEN_SHARE = 0.1
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ class Timing:
     ``parts_s`` has a row for each part of the step, as long as ``steps_s``, which are their sums.
     ``offsets_s`` says when each step began, in wall-clock seconds since ``began_s`` of the clock.
     ``stretches`` are the numbers of steps in a row. Where work ran between them, ``between_s`` are
-    its seconds, one before the first stretch and one after each; ``wall_s`` does not hold them.
+    its mean seconds, one before the first stretch and one after each, apart from ``wall_s``.
     """
 
     steps_s: tuple[float, ...]
@@ -167,12 +169,12 @@ def timed_parts(
     with ExitStack() as stack:
         for watch in watches:
             stack.enter_context(watch)
-        between_s = _seconds_of(between, clock)
+        between_s = _seconds_of(between, clock, _STRETCH_S)
         while ended is None:
             go_on = _until(goal, sample, budget)
             while go_on(0, 0.0):
                 sample.add(_stretch(parts, clock, _in_short(go_on) if between else go_on))
-                between_s += _seconds_of(between, clock)
+                between_s += _seconds_of(between, clock, sample.last_wall_s)
             ended = _end(sample, budget)
             goal = max(sample.steps + 1, math.ceil(sample.steps * _GROWTH))
     return Timing(
@@ -219,6 +221,11 @@ class _Sample:
     def steps_s(self) -> NDArray[np.float64]:
         """Return the seconds of all steps."""
         return self.parts_s().sum(axis=1)
+
+    @property
+    def last_wall_s(self) -> float:
+        """Return the wall-clock seconds of the last stretch."""
+        return self._stretches[-1].wall_s
 
     def stretches(self) -> tuple[int, ...]:
         """Return the number of steps of each stretch."""
@@ -273,13 +280,16 @@ def _in_short(go_on: GoOn) -> GoOn:
     return lambda steps, seconds: go_on(steps, seconds) and (steps == 0 or seconds < _STRETCH_S)
 
 
-def _seconds_of(work: Step | None, clock: Clock) -> list[float]:
-    """Return the seconds of the work, or nothing if there is none."""
+def _seconds_of(work: Step | None, clock: Clock, stretch_s: float) -> list[float]:
+    """Repeat the work for its share of a stretch; return its mean, or nothing without any."""
     if work is None:
         return []
-    start_s = clock.now()
-    work()
-    return [clock.now() - start_s]
+    start_s, seconds, count = clock.now(), 0.0, 0
+    while count == 0 or seconds < _BETWEEN_SHARE * stretch_s:
+        work()
+        count += 1
+        seconds = clock.now() - start_s
+    return [seconds / count]
 
 
 def _end(sample: _Sample, budget: Budget) -> Ended | None:

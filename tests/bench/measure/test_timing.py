@@ -202,3 +202,11 @@ def test_a_step_that_is_longer_than_a_stretch_is_one() -> None:
     budget = Budget(warmup_steps=0, min_steps=3, min_seconds=0, target_rse=0.5)
     step, work = _taking(clock, repeat(1.0)), _taking(clock, repeat(0.1))
     assert timed_parts((step,), clock, budget, between=work).stretches == (1, 1, 1)
+
+
+def test_other_work_is_repeated_for_its_share_of_a_long_step_and_averaged() -> None:
+    clock = FakeClock()
+    work = _taking(clock, chain([0.01], cycle([0.03, 0.05])))
+    budget = Budget(warmup_steps=0, min_steps=2, min_seconds=0)
+    timing = timed_parts((_taking(clock, repeat(1.2)),), clock, budget, between=work)
+    assert timing.between_s == pytest.approx([0.01, 0.04, 0.04])
