@@ -9,7 +9,7 @@ import warnings
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from zoo.entry import Preprocess
 
@@ -36,8 +36,11 @@ def decode(data: bytes, preprocess: Preprocess) -> Image.Image:
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # damaged EXIF, palette transparency: the pixels are there
-        with Image.open(io.BytesIO(data)) as image:
-            return image.convert("L" if preprocess.channels == "gray" else "RGB")
+        try:
+            with Image.open(io.BytesIO(data)) as image:
+                return image.convert("L" if preprocess.channels == "gray" else "RGB")
+        except UnidentifiedImageError:  # Pillow's words name a buffer's address, another each time
+            raise UnidentifiedImageError("no image of a format that Pillow reads") from None
 
 
 def crop(image: Image.Image, preprocess: Preprocess) -> Pixels:
