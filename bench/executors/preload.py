@@ -4,7 +4,13 @@ Beside the libraries this touches what torch imports on first use, which costs e
 counting a tiny network on meta tensors starts no thread and opens no device.
 """
 
+import atexit
+import os
 import warnings
+
+# Taking all of it apart lasts a second, for which whoever reads the run's output would wait. Nothing
+# of the server's own is left to do; the workers end by themselves.
+atexit.register(os._exit, 0)
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # fvcore asks torch for things it calls deprecated
