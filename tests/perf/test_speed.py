@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+import torch
 
 from bench import conditions
 from bench.data.dataset import Dataset
@@ -16,6 +17,7 @@ from bench.measure.execution import Execution
 from bench.measure.lanes import Lanes
 from bench.measure.pixels import FilePixels
 from bench.measure.scoring import Predictions
+from bench.measure.train import TrainingStep
 from bench.plan import Settings
 from bench.records import REFERENCE_DECODER
 from tests.perf.conftest import Timer
@@ -86,6 +88,29 @@ def test_end_to_end(subject: Subject, timer: Timer, sample_set: Dataset) -> None
     assert timed.images == len(dataset)
     right = predictions.top[:, 0] == np.asarray(dataset.labels)
     assert right.mean() >= 0.5  # it has the weights and the pixels that it claims to time
+
+
+@pytest.mark.benchmark(group="train_images_per_s")
+def test_training_step(subject: Subject, timer: Timer) -> None:
+    batch = 2 if timer.quick else BATCH
+    network = build.random_network(subject.entry).train()
+    execution = Execution(network, Settings(), conditions.resolve_device("auto"))
+    pixels = torch.zeros(batch, *subject.preprocess.input_shape, device=execution.device)
+    step = TrainingStep(execution, pixels)
+
+    def whole() -> float:
+        step.forward()
+        step.backward()
+        step.optimize()
+        return float(step.loss.detach())
+
+    loss = timer(
+        whole,
+        execution.synchronize,
+        images=batch,
+        **subject.info("train_images_per_s", batch),
+    )
+    assert 0 < loss < 100
 
 
 @pytest.mark.benchmark(group="complexity")
