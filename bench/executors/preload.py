@@ -8,8 +8,8 @@ import atexit
 import os
 import warnings
 
-# Taking all of it apart lasts a second, for which whoever reads the run's output would wait. Nothing
-# of the server's own is left to do; the workers end by themselves.
+# Taking all of it apart lasts a second, for which whoever reads the run's output would wait. The
+# server has nothing of its own left to do, and the workers end by themselves.
 atexit.register(os._exit, 0)
 
 with warnings.catch_warnings():
