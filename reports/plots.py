@@ -355,6 +355,7 @@ def draw_picture(picture: Picture, styles: Mapping[str, tuple[str, str]]) -> "Fi
     handles += [_front_handle(origin, picture) for origin in fronts]
     add_legend(figure, handles)
     figure.draw_without_rendering()
+    figure.set_layout_engine("none")  # labels are placed in it; a save would redo it
     place_labels(axes, _labelled(picture, marks, fronts), lines=lines)
     return figure
 
@@ -507,6 +508,7 @@ def draw_comparison(comparison: Comparison, styles: Mapping[str, tuple[str, str]
     lower.set_xlabel(f"published, {comparison.axis_title}{how}{', log scale' if log else ''}")
     add_legend(figure, _family_handles(styles, {pair.family: False for pair in comparison.pairs}))
     figure.draw_without_rendering()
+    figure.set_layout_engine("none")  # labels are placed in it; a save would redo it
     _label_deviations(lower, comparison)
     return figure
 
