@@ -100,7 +100,10 @@ def load_baseline(folder: Path) -> Side:
             "zoobench compare STORE --baseline DIR --update"
         ) from None
     except (ValueError, ValidationError) as error:
-        raise ReportError(f"{folder}: no baseline: {str(error).splitlines()[0]}") from None
+        raise ReportError(
+            f"{path}: no baseline: {str(error).splitlines()[0]}; restore it, or "
+            "make another with: zoobench compare STORE --baseline DIR --update"
+        ) from None
     return Side(str(folder), (*index.counts, *answers, *index.speeds))
 
 
@@ -183,6 +186,22 @@ def _renewed(pair: Pair, head: Side) -> Item:
         return pair.head
     runs = dict.fromkeys((*pair.base.runs, *pair.head.runs))  # a run again is no other run
     return pair.head.model_copy(update={"runs": tuple(runs)[-MAX_RUNS:]})
+
+
+def begun_anew(before: Side, after: Side) -> list[Speed]:
+    """Return the speeds of an updated baseline that kept none of their earlier runs."""
+    known = {_of_speed(item): item.runs for item in before.items if isinstance(item, Speed)}
+    return [
+        item
+        for item in after.items
+        if isinstance(item, Speed)
+        and _of_speed(item) in known
+        and not set(item.runs) & set(known[_of_speed(item)])
+    ]
+
+
+def _of_speed(item: Speed) -> tuple[str, RowKey, str]:
+    return item.figure, item.key, repr(sorted(item.machine.items()))
 
 
 def _sorted(items: Iterable[Item], kind: type[T]) -> list[T]:

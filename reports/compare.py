@@ -295,9 +295,10 @@ def _held_against_band(found: Finding, known: list[Run], now: Run) -> Finding:
         f"the noise band of {len(known)} runs is {band.low:.4g} to {band.high:.4g} images/s, "
         f"{machine}"
     )
+    found = replace(found, reason=reason)
     if band.low <= head <= band.high:
         return found
-    return replace(found, verdict="slower" if head < band.low else "faster", reason=reason)
+    return replace(found, verdict="slower" if head < band.low else "faster")
 
 
 def _at_base_speed(runs: list[Run]) -> list[float] | None:

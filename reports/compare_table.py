@@ -50,7 +50,10 @@ def headline(comparison: Comparison) -> str:
 
 
 def sheet(comparison: Comparison) -> Sheet:
-    """Return every figure that is not the same, and the reasons; what is the same is counted."""
+    """Return every figure that is not the same, and the reasons; what is the same is counted.
+
+    Of speeds that are the same it says what would have been seen.
+    """
     told = comparison.findings[comparison.findings["verdict"] != "same"]
     order = {verdict: place for place, verdict in enumerate(VERDICTS)}
     told = told.sort_values("verdict", key=lambda v: v.map(order), kind="stable")
@@ -65,7 +68,7 @@ def sheet(comparison: Comparison) -> Sheet:
         header=(headline(comparison), f"base {comparison.base}, head {comparison.head}"),
         headings=tuple(Heading(title, numeric=title not in wordy) for title in titles),
         sections=(Section(None, rows),),
-        notes=tuple(_notes(told, names)),
+        notes=(*_notes(told, names), *_bands(comparison.findings)),
     )
 
 
@@ -137,6 +140,21 @@ def _names(findings: pd.DataFrame) -> dict[int, str]:
             )
             names[index] = f"{row['entry']} ({more})" if more else str(row["entry"])
     return names
+
+
+def _bands(findings: pd.DataFrame) -> Iterator[str]:
+    """Yield of each speed how far from the base the bands reach whose rows are the same."""
+    same = findings[(findings["verdict"] == "same") & findings["low"].notna()]
+    for figure, own in same.groupby("figure", sort=False):
+        down = 100 * (1 - own["low"] / own["base"])
+        reach = f"{down.min():.1f} %"
+        if len(own) > 1:
+            reach += f" to {down.max():.1f} %"
+        rows = "row" if len(own) == 1 else "rows"
+        yield (
+            f"same: {_FIGURES[str(figure)][0]} of {len(own)} {rows}, within noise bands that reach "
+            f"{reach} below the base: a smaller loss cannot be seen"
+        )
 
 
 def _notes(told: pd.DataFrame, names: dict[int, str]) -> Iterator[str]:

@@ -72,13 +72,25 @@ def _sides(sides: list[str], baseline: str | None) -> "tuple[Side, Side]":
             f"compare takes two stores, BASE HEAD, or one, HEAD, with --baseline; got {len(sides)}"
             f"{'' if baseline is None else ' with --baseline'}"
         )
+    if baseline and not (baseline.endswith(".csv") or "://" in baseline or Path(baseline).exists()):
+        raise ReportError(
+            f"{baseline}: no baseline there; make it with: zoobench compare STORE --baseline "
+            f"{baseline} --update"
+        )
     base, head = (baseline or sides[0]), sides[-1]
     return side_of(base), side_of(head)
 
 
 def _update(baseline: str | None, sides: list[str]) -> None:
     """Make the baseline, or add to it what the head has measured."""
-    from reports.baseline_folder import is_baseline, load_baseline, side_of, updated, write_baseline
+    from reports.baseline_folder import (
+        begun_anew,
+        is_baseline,
+        load_baseline,
+        side_of,
+        updated,
+        write_baseline,
+    )
     from zoo.errors import ReportError
 
     if baseline is None or baseline.endswith(".csv") or len(sides) != 1:
@@ -86,9 +98,20 @@ def _update(baseline: str | None, sides: list[str]) -> None:
     folder, head = Path(baseline), side_of(sides[0])
     if not head.items:
         raise ReportError(f"{head.name}: holds no measured row to write into a baseline")
-    new = updated(load_baseline(folder), head) if is_baseline(baseline) else head
+    old = load_baseline(folder) if is_baseline(baseline) else None
+    new = head if old is None else updated(old, head)
     write_baseline(folder, new)
-    print(f"{baseline}: {len(new.items)} rows; review the difference", file=sys.stderr)
+    print(f"{baseline}: {_figures(len(new.items))}; review the difference", file=sys.stderr)
+    for speed in begun_anew(old, new) if old else ():
+        print(
+            f"{baseline}: {speed.key.entry} ({speed.figure}): outside of the noise band, "
+            "so its runs begin anew",
+            file=sys.stderr,
+        )
+
+
+def _figures(count: int) -> str:
+    return f"{count} figure{'' if count == 1 else 's'}"
 
 
 def _write_beside(baseline: str, base: "Side", head: "Side") -> None:

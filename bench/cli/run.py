@@ -116,7 +116,7 @@ def run(
     from bench.store import Store
 
     selection = select_entries(patterns, manifest, zoo)
-    wanted = parse_figures(figures or DEFAULT_FIGURES)
+    wanted = parse_figures(DEFAULT_FIGURES if figures is None else figures)
     data = data or selection.data
     check_labels(labels)
     if "top1" in wanted and data is None:

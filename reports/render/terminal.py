@@ -29,7 +29,8 @@ def render(sheet: Sheet, *, width: int | None = None) -> str:
     console = Console(file=sink, width=width, highlight=False, force_terminal=False)
     if sheet.header:
         console.print(Text("\n".join(sheet.header)))
-    console.print(table)
+    if table.rows:
+        console.print(table)
     return sink.getvalue() + lines(sheet.notes, width=width)
 
 

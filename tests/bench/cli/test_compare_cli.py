@@ -49,6 +49,33 @@ def test_nothing_lost_passes(here: Path, capsys: Capture) -> None:
     assert capsys.readouterr().out.startswith("passed: 2 not judged, 3 same")
 
 
+def test_where_all_is_the_same_it_says_how_small_a_loss_is_seen(
+    here: Path, capsys: Capture
+) -> None:
+    _baseline_of_runs(here)
+    at = "2026-02-01T00:00:00+00:00"
+    head = store_of(here / "head", preds=GOOD, images_per_s=100, at=at)
+    capsys.readouterr()
+    assert call("compare", head, "--baseline", "reviewed") == 0
+    for form in ((), ("--format", "md")):
+        call("compare", head, "--baseline", "reviewed", *form)
+    out = capsys.readouterr().out
+    assert "verdict" not in out  # no table without a row
+    assert (
+        " ".join(out.split()).count("same: img/s of 1 row, within noise bands that reach 2.") == 3
+    )
+
+
+def test_an_update_says_which_runs_begin_anew(here: Path, capsys: Capture) -> None:
+    _baseline_of_runs(here)
+    assert "anew" not in capsys.readouterr().err
+    at = "2026-02-01T00:00:00+00:00"
+    faster = store_of(here / "faster", preds=GOOD, images_per_s=200, at=at)
+    assert call("compare", faster, "--baseline", "reviewed", "--update") == 0
+    err = capsys.readouterr().err
+    assert "(images_per_s): outside of the noise band, so its runs begin anew" in err
+
+
 def test_junit_is_read_back_with_the_same_outcomes(worse: tuple[str, str], here: Path) -> None:
     assert call("compare", *worse, "--format", "junit", "--out", "gate.xml") == 1
     (suite,) = junitparser.JUnitXml.fromfile("gate.xml")
@@ -164,7 +191,7 @@ def test_counts_are_held_against_a_file_of_counts(here: Path, capsys: Capture) -
         (("store", "--update"), "--update takes one store, and --baseline DIR"),
         (("store", "--baseline", "counts.csv", "--update"), "the folder to write to"),
         (("store", "nowhere"), "nowhere: no store there"),
-        (("store", "--baseline", "nowhere"), "nowhere: no store there"),
+        (("store", "--baseline", "nowhere"), "nowhere: no baseline there; make it with"),
         (("store", "store", "--format", "pdf"), "unknown format 'pdf'"),
         (("store", "store", "--out", "no/such/folder"), "cannot be written"),
     ],
