@@ -1,6 +1,6 @@
 """Run-to-run spread of speed: our measurement against a fixed loop, in fresh processes.
 
-    flock /tmp/quiet.lock python -m tests.perf.spread [--spinner] [--runs 12] [--batch 16]
+    python -m tests.perf.spread [--spinner] [--runs 12] [--batch 16]
 
 Sides that take turns, in random order, each run in a process of its own:
 
