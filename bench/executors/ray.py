@@ -76,11 +76,19 @@ def run(
         InterruptedRunError: Ctrl-C.
         ZoobenchError: the cluster went away.
     """
+    # Ray tells of dead nodes on standard output, which is the results'; ledgers tell it better. It
+    # may do so until it is shut down.
+    with redirect_stdout(io.StringIO()):
+        return _run(jobs, placement, timeout_s, listen)
+
+
+def _run(
+    jobs: Sequence[Job], placement: Placement, timeout_s: float | None, listen: Listener
+) -> bool:
     import ray
 
     try:
-        # Ray tells of dead nodes on standard output, which is the results'; ledgers tell it better.
-        with redirect_stdout(io.StringIO()), _marked(jobs) as mark:
+        with _marked(jobs) as mark:
             shares = _Shares.of(_nodes(), placement)
             return _Run(jobs, shares, mark, timeout_s, listen).finish()
     except KeyboardInterrupt:
