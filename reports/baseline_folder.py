@@ -190,18 +190,9 @@ def _renewed(pair: Pair, head: Side) -> Item:
 
 def begun_anew(before: Side, after: Side) -> list[Speed]:
     """Return the speeds of an updated baseline that kept none of their earlier runs."""
-    known = {_of_speed(item): item.runs for item in before.items if isinstance(item, Speed)}
-    return [
-        item
-        for item in after.items
-        if isinstance(item, Speed)
-        and _of_speed(item) in known
-        and not set(item.runs) & set(known[_of_speed(item)])
-    ]
-
-
-def _of_speed(item: Speed) -> tuple[str, RowKey, str]:
-    return item.figure, item.key, repr(sorted(item.machine.items()))
+    known = {item.where: set(item.runs) for item in before.items if isinstance(item, Speed)}
+    speeds = (item for item in after.items if isinstance(item, Speed) and item.where in known)
+    return [speed for speed in speeds if known[speed.where].isdisjoint(speed.runs)]
 
 
 def _sorted(items: Iterable[Item], kind: type[T]) -> list[T]:

@@ -310,8 +310,9 @@ def _at_base_speed(runs: list[Run]) -> list[float] | None:
     relative = [run.images_per_reference for run in runs if run.images_per_reference]
     if len(relative) < len(runs) or len({(r.reference_version, r.torch) for r in runs}) > 1:
         return None
-    base = [run.images_per_s / each for run, each in zip(runs[:-1], relative, strict=False)]
-    return [each * geometric_mean(base) for each in relative]
+    references_per_s = [run.images_per_s / each for run, each in zip(runs, relative, strict=True)]
+    of_base = geometric_mean(references_per_s[:-1])
+    return [each * of_base for each in relative]
 
 
 def _why_not(pair: Pair, head: Side) -> _WhyNot | None:

@@ -87,6 +87,12 @@ def marker_handle(marker: str, fill: str, edge: str, size: float = 6) -> "Line2D
     )
 
 
+def lay_out(figure: "Figure") -> None:
+    """Give a figure its final layout, in which labels can be placed; saving it changes nothing."""
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+
+
 def save(figure: "Figure", path: Path) -> Path:
     """Write a figure without dates and versions, so that only its contents change the bytes.
 

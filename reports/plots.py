@@ -19,6 +19,7 @@ from reports.drawing import (
     add_legend,
     family_styles,
     fixed_style,
+    lay_out,
     log_if_wide,
     marker_handle,
     new_figure,
@@ -354,8 +355,7 @@ def draw_picture(picture: Picture, styles: Mapping[str, tuple[str, str]]) -> "Fi
     handles += _origin_handles({p.origin for p in marks})
     handles += [_front_handle(origin, picture) for origin in fronts]
     add_legend(figure, handles)
-    figure.draw_without_rendering()
-    figure.set_layout_engine("none")  # labels are placed in it; a save would redo it
+    lay_out(figure)
     place_labels(axes, _labelled(picture, marks, fronts), lines=lines)
     return figure
 
@@ -507,8 +507,7 @@ def draw_comparison(comparison: Comparison, styles: Mapping[str, tuple[str, str]
     how = f" ({comparison.published_how})" if comparison.published_how else ""
     lower.set_xlabel(f"published, {comparison.axis_title}{how}{', log scale' if log else ''}")
     add_legend(figure, _family_handles(styles, {pair.family: False for pair in comparison.pairs}))
-    figure.draw_without_rendering()
-    figure.set_layout_engine("none")  # labels are placed in it; a save would redo it
+    lay_out(figure)
     _label_deviations(lower, comparison)
     return figure
 

@@ -71,6 +71,11 @@ class Speed(Model):
         """Return the measurement that the figure is of."""
         return SPEEDS[self.figure]
 
+    @property
+    def where(self) -> tuple[str, RowKey, str]:
+        """Return what its runs have in common: figure, row and machine."""
+        return self.figure, self.key, repr(sorted(self.machine.items()))
+
 
 @dataclass(frozen=True)
 class Answers:
@@ -148,10 +153,9 @@ def _together(speeds: Iterable[Speed]) -> list[Speed]:
     """Return the runs of one row on one machine as one; the machine of the newest run is last."""
     found: dict[tuple[str, RowKey, str], Speed] = {}
     for speed in speeds:
-        where = (speed.figure, speed.key, repr(sorted(speed.machine.items())))
-        earlier = found.pop(where, None)
+        earlier = found.pop(speed.where, None)
         runs = (*(earlier.runs if earlier else ()), *speed.runs)
-        found[where] = speed.model_copy(update={"runs": runs})
+        found[speed.where] = speed.model_copy(update={"runs": runs})
     return list(found.values())
 
 

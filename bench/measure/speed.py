@@ -71,15 +71,6 @@ def time_parts(
         )
     peak_bytes, kind = memory.peak()
     row.progress(len(timing.steps_s), len(timing.steps_s), "steps")
-    sampling = Sampling(
-        warmed_up=timing.warmed_up,
-        ended=timing.ended,
-        min_steps=budget.min_steps,
-        min_seconds=budget.min_seconds,
-        target_rse=budget.target_rse,
-        max_steps=budget.max_steps,
-        max_seconds=budget.max_seconds,
-    )
     timed = Timed(
         batch_size=row.batch_size,
         first_call_s=first_call_s,
@@ -89,12 +80,24 @@ def time_parts(
         clock="cuda_event" if on_gpu else "perf_counter",
         peak_memory_bytes=peak_bytes,
         peak_memory_kind=kind,
-        sampling=sampling,
+        sampling=_sampling(timing, budget),
         host=host.use,
         gpu=gpu.state(timing) if gpu else None,
         reference=_reference(timing),
     )
     return TimedParts(timed, timing.parts_s)
+
+
+def _sampling(timing: Timing, budget: Budget) -> Sampling:
+    return Sampling(
+        warmed_up=timing.warmed_up,
+        ended=timing.ended,
+        min_steps=budget.min_steps,
+        min_seconds=budget.min_seconds,
+        target_rse=budget.target_rse,
+        max_steps=budget.max_steps,
+        max_seconds=budget.max_seconds,
+    )
 
 
 def _reference(timing: Timing) -> Reference | None:

@@ -14,11 +14,9 @@ def render(sheet: Sheet) -> str:
             blanks = " |" * (len(sheet.headings) - 1)
             lines.append(f"| **{_escape(section.title)}** |{blanks}")
         lines += ["| " + " | ".join(_cell(cell) for cell in row) + " |" for row in section.rows]
-    if not any(section.rows for section in sheet.sections):
-        lines = []
     notes = [f"- {_escape(note)}" for note in sheet.notes]
     header = [f"{_escape(line)}  " for line in (f"{sheet.caption}.", *sheet.header)]
-    parts = [*header, "", *lines, "", *notes]
+    parts = [*header, "", *(lines if sheet.has_rows else ()), "", *notes]
     return "\n".join(parts).strip() + "\n"
 
 

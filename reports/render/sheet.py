@@ -50,6 +50,11 @@ class Sheet:
     sections: tuple[Section, ...]
     notes: tuple[str, ...]
 
+    @property
+    def has_rows(self) -> bool:
+        """Return whether there is anything to put under the headings."""
+        return any(section.rows for section in self.sections)
+
 
 def number(value: object, *, scale: float = 1, digits: int) -> str:
     """Return a raw figure times ``scale``, rounded to ``digits``; a dash if it is absent.

@@ -29,7 +29,7 @@ def render(sheet: Sheet, *, width: int | None = None) -> str:
     console = Console(file=sink, width=width, highlight=False, force_terminal=False)
     if sheet.header:
         console.print(Text("\n".join(sheet.header)))
-    if table.rows:
+    if sheet.has_rows:
         console.print(table)
     return sink.getvalue() + lines(sheet.notes, width=width)
 

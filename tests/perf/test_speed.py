@@ -37,6 +37,11 @@ class Subject:
     execution: Execution
     preprocess: Preprocess
 
+    def noise(self, batch: int) -> torch.Tensor:
+        shape = (batch, *self.preprocess.crop_px, self.preprocess.input_channels)
+        pixels = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+        return self.execution.place(pixels, self.preprocess)
+
     def info(self, figure: str, batch: int) -> dict[str, object]:
         return {
             "entry": self.entry.name,
@@ -58,10 +63,7 @@ def subject(request: pytest.FixtureRequest) -> Subject:
 @pytest.mark.benchmark(group="images_per_s")
 def test_forward(subject: Subject, timer: Timer) -> None:
     batch = 1 if timer.quick else BATCH
-    channels = subject.preprocess.input_channels
-    shape = (batch, *subject.preprocess.crop_px, channels)
-    pixels = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
-    placed = subject.execution.place(pixels, subject.preprocess)
+    placed = subject.noise(batch)
     logits = timer(
         lambda: subject.execution.forward(placed),
         subject.execution.synchronize,
@@ -95,8 +97,7 @@ def test_training_step(subject: Subject, timer: Timer) -> None:
     batch = 2 if timer.quick else BATCH
     network = build.random_network(subject.entry).train()
     execution = Execution(network, Settings(), conditions.resolve_device("auto"))
-    pixels = torch.zeros(batch, *subject.preprocess.input_shape, device=execution.device)
-    step = TrainingStep(execution, pixels)
+    step = TrainingStep(execution, subject.noise(batch))
 
     def whole() -> float:
         step.forward()
