@@ -1,6 +1,7 @@
 """``zoobench run``: measure the entries of a manifest, keep the evidence, print the table."""
 
 import sys
+from threading import Thread
 from typing import TYPE_CHECKING, Annotated, Any, cast, get_args
 
 import typer
@@ -145,6 +146,7 @@ def run(
         )
     ]
     Store(store).check_writable()
+    Thread(target=_import_reports).start()
     note = machines.check(selection.entries, settings, placement, where=selection.where)
     if note:
         print(f"zoobench: {note}", file=sys.stderr)
@@ -211,6 +213,12 @@ def _without_top1(wanted: tuple[Any, ...], *, asked: bool) -> tuple[Any, ...]:
         raise DataError("--figures top1 needs images: give --data DIR, a folder of class folders")
     print("zoobench: no --data, so top1 is not measured", file=sys.stderr)
     return tuple(figure for figure in wanted if figure != "top1")
+
+
+def _import_reports() -> None:
+    """Import what prints the table, pandas above all, while other processes import torch."""
+    import reports.frame
+    import reports.table  # noqa: F401
 
 
 def _print_reports(store: str) -> None:
