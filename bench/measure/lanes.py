@@ -26,7 +26,7 @@ from zoo.entry import Preprocess
 
 # The images of every forward pass. Libraries choose kernels by the batch, and other kernels differ
 # in the last bits: with one batch for all, predictions depend on no setting that is for speed.
-FORWARD_BATCH = {"cpu": 8, "cuda": 32}
+FORWARD_BATCH = {"cpu": 16, "cuda": 32}
 # Fewer batches a lane than this time the start and the end of a pass rather than its middle.
 _MIN_BATCHES_A_LANE = 4
 

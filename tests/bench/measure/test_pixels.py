@@ -86,7 +86,7 @@ def test_batch_lanes_and_cache_change_no_bit_of_the_predictions(
         files.add(result.predictions)
         kinds.append(_timed(result).pixels)
         assert _timed(result).lanes == count
-        assert _evidence(result).forward_batch == 8
+        assert _evidence(result).forward_batch == lanes.FORWARD_BATCH["cpu"]
     assert kinds == ["files", "files", "files", "cache", "cache"]
     assert len(files) == 1
 
