@@ -216,7 +216,9 @@ def _without_top1(wanted: tuple[Any, ...], *, asked: bool) -> tuple[Any, ...]:
 
 
 def _import_reports() -> None:
-    """Import what prints the table, pandas above all, while other processes import torch."""
+    """Import what makes the table, a second's worth, while other processes import torch."""
+    import scipy.stats  # noqa: F401
+
     import reports.frame
     import reports.table  # noqa: F401
 
