@@ -89,7 +89,9 @@ def marker_handle(marker: str, fill: str, edge: str, size: float = 6) -> "Line2D
 
 def lay_out(figure: "Figure") -> None:
     """Give a figure its final layout, in which labels can be placed; saving it changes nothing."""
-    figure.draw_without_rendering()
+    engine = figure.get_layout_engine()
+    assert engine is not None
+    engine.execute(figure)
     figure.set_layout_engine("none")
 
 
@@ -99,10 +101,12 @@ def save(figure: "Figure", path: Path) -> Path:
     Raises:
         StoreError: the file cannot be written.
     """
-    metadata = {"Date": None, "Creator": None} if path.suffix == ".svg" else {"Software": None}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, dpi=_DPI, metadata=metadata)
+        if path.suffix == ".svg":
+            figure.savefig(path, dpi=_DPI, metadata={"Date": None, "Creator": None})
+        else:  # as savefig does, which draws all of it twice
+            figure.canvas.print_png(path, metadata={"Software": None})  # type: ignore[attr-defined]
     except OSError as error:
         raise StoreError(f"{path}: cannot be written: {error.strerror}; choose another") from None
     return path

@@ -36,6 +36,20 @@ _AMBIGUOUS_PT = 14
 _NEARER_BY_PT = 2.5
 
 
+def _directions() -> NDArray[np.float64]:
+    """Return (directions, 2) unit vectors: to the right first, then by turns up and down."""
+    numbers = np.arange(_DIRECTIONS)
+    turns = (numbers + 1) // 2 * np.where(numbers % 2, 1, -1)
+    angles = [2 * math.pi * int(turn) / _DIRECTIONS for turn in turns]
+    return np.array([(math.cos(angle), math.sin(angle)) for angle in angles])
+
+
+# Where a label may stand, nearest places first: the direction, and the distance from its mark.
+_UNITS = np.tile(_directions(), (len(_RADII_PT), 1))  # (places, 2)
+_RADIUS_OF_PT = np.repeat(np.array(_RADII_PT, float), _DIRECTIONS)
+_OFFSETS_PT = _UNITS * _RADIUS_OF_PT[:, None]
+
+
 @dataclass
 class _Taken:
     """What is on the picture so far, as boxes in pixels."""
@@ -143,27 +157,23 @@ def _cheapest_place(
         half: half of the box's width and height.
         taken: what it must not, or should not, cover.
     """
-    best_cost, best = math.inf, None
-    for radius_pt in _RADII_PT:
-        if radius_pt >= best_cost:
+    middles = centre + _OFFSETS_PT * taken.px_per_pt + _reach(_UNITS, half)  # (n, 2)
+    boxes = np.hstack([middles - half, middles + half])
+    free = _within(boxes, taken.inside) & ~_overlap_any(boxes, taken.hard)
+    costs = np.where(free, _RADIUS_OF_PT + _box_costs(boxes, taken), np.inf)
+    best_cost, best = (math.inf, 0), None
+    # A leader only adds to the cost, so what is dearer without one than the best is not looked at.
+    for index in np.argsort(costs, kind="stable"):
+        if not free[index] or costs[index] > best_cost[0]:
             break
-        for direction in range(_DIRECTIONS):
-            unit = _unit(direction)
-            middle = centre + unit * radius_pt * taken.px_per_pt + _reach(unit, half)
-            box = np.concatenate([middle - half, middle + half])
-            if not _within(box, taken.inside) or _overlaps(box, taken.hard).any():
-                continue
-            cost = radius_pt + _box_cost(box, taken)
-            if cost >= best_cost:
-                continue
-            ambiguous = _is_ambiguous(centre, box, taken)
-            if ambiguous or radius_pt >= _LEADER_FROM_PT:
-                leader = _leader(centre, middle, half, taken.px_per_pt)
-            else:
-                leader = np.empty((0, 2))
-            cost += _leader_cost(leader, taken) + _AMBIGUOUS_PT * ambiguous
-            if cost < best_cost:
-                best_cost, best = cost, (middle, leader)
+        ambiguous = _is_ambiguous(centre, boxes[index], taken)
+        if ambiguous or _RADIUS_OF_PT[index] >= _LEADER_FROM_PT:
+            leader = _leader(centre, middles[index], half, taken.px_per_pt)
+        else:
+            leader = np.empty((0, 2))
+        cost = float(costs[index]) + _leader_cost(leader, taken) + _AMBIGUOUS_PT * ambiguous
+        if (cost, int(index)) < best_cost:
+            best_cost, best = (cost, int(index)), (middles[index], leader)
     return best
 
 
@@ -189,10 +199,10 @@ def _is_ambiguous(centre: NDArray[np.float64], box: Boxes, taken: _Taken) -> boo
     return bool((gaps[others] < own + _NEARER_BY_PT * taken.px_per_pt).any())
 
 
-def _box_cost(box: Boxes, taken: _Taken) -> float:
-    """Return what it costs, in points of distance, that the box covers lines and leaders."""
-    cost = _COVERS_LINE_PT if _overlaps(box, taken.lines).any() else 0
-    return cost + (_COVERS_LEADER_PT if _overlaps(box, taken.leaders).any() else 0)
+def _box_costs(boxes: Boxes, taken: _Taken) -> NDArray[np.float64]:
+    """Return what it costs, in points of distance, that each box covers lines and leaders."""
+    lines = _COVERS_LINE_PT * _overlap_any(boxes, taken.lines)
+    return np.asarray(lines + _COVERS_LEADER_PT * _overlap_any(boxes, taken.leaders), float)
 
 
 def _leader_cost(leader: NDArray[np.float64], taken: _Taken) -> float:
@@ -202,16 +212,9 @@ def _leader_cost(leader: NDArray[np.float64], taken: _Taken) -> float:
     return _LEADER_COVERS_PT if _overlaps(pieces, obstacles).any() else 0
 
 
-def _unit(direction: int) -> NDArray[np.float64]:
-    """Return a direction: to the right first, then by turns up and down from there."""
-    turn = (direction + 1) // 2 * (1 if direction % 2 else -1)
-    angle = 2 * math.pi * turn / _DIRECTIONS
-    return np.array([math.cos(angle), math.sin(angle)])
-
-
-def _reach(unit: NDArray[np.float64], half: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return how far a box's centre lies from the point of its edge that faces back."""
-    shift: NDArray[np.float64] = half * np.clip(unit * 1.6, -1, 1)
+def _reach(units: NDArray[np.float64], half: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return how far boxes' centres lie from the points of their edges that face back."""
+    shift: NDArray[np.float64] = half * np.clip(units * 1.6, -1, 1)
     return shift
 
 
@@ -238,8 +241,15 @@ def _crowded_first(centres: NDArray[np.float64]) -> list[int]:
     return sorted(range(len(centres)), key=lambda index: (-int(neighbours[index]), index))
 
 
-def _within(box: Boxes, inside: NDArray[np.float64]) -> bool:
-    return bool((box[:2] >= inside[:2]).all() and (box[2:] <= inside[2:]).all())
+def _within(boxes: Boxes, inside: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Return which of the boxes lie inside."""
+    low, high = boxes[:, :2] >= inside[:2], boxes[:, 2:] <= inside[2:]
+    return np.asarray((low & high).all(axis=1))
+
+
+def _overlap_any(boxes: Boxes, others: Boxes) -> NDArray[np.bool_]:
+    """Return which of the boxes overlap some of the others."""
+    return np.asarray(_overlaps(boxes[:, None, :], others).any(axis=1))
 
 
 def _overlaps(box: Boxes, others: Boxes) -> NDArray[np.bool_]:
