@@ -56,11 +56,11 @@ def loaded(spinners: int) -> Iterator[None]:
 
 def run_once(
     manifest: Path, percent: int, *, budget_s: float = BUDGET_S
-) -> dict[int, dict[str, Any]]:
+) -> list[tuple[int, dict[str, Any]]]:
     """Compare, as the command does, the revision without with that of so much more work.
 
     Returns:
-        Percent of more work -> its row: 0 for the untouched network, and the planted one's.
+        (percent of more work, row): 0 for the untouched network, and the planted one's.
     """
     repository = manifest.parent
     a, b = (
@@ -91,7 +91,7 @@ def run_once(
             listen=lambda *_: None,
         )
     untouched, planted = (_kept(row, plan.started_at) for row in done.rows)
-    return {0: untouched, percent: planted}
+    return [(0, untouched), (percent, planted)]
 
 
 def _kept(row: ComparedRow, started_at: str) -> dict[str, Any]:
@@ -222,7 +222,7 @@ def main() -> None:
             document["sizes"] = {str(p): ratio for p, ratio in ask(planted_sizes, 400)}
         for _ in range(words.runs):
             for planted in words.percent:
-                for percent, row in run_once(manifest, planted).items():
+                for percent, row in run_once(manifest, planted):
                     document["runs"].append({"state": words.state, "percent": percent, **row})
                     _tell(document["runs"][-1])
                 RAW.write_text(json.dumps(document) + "\n")

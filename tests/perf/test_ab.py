@@ -10,6 +10,6 @@ from tests.perf.planted import make_repository
 def test_a_planted_slow_down_is_told_from_an_untouched_network(tmp_path: Path) -> None:
     """A machine too busy to tell them may say so; what it says must never be the opposite."""
     rows = run_once(make_repository(tmp_path), 10, budget_s=4)
-    verdicts = {p: conclude(row["log_ratios"], THRESHOLD).verdict for p, row in rows.items()}
+    verdicts = {p: conclude(row["log_ratios"], THRESHOLD).verdict for p, row in rows}
     assert verdicts[0] in ("same", "ambiguous")
     assert verdicts[10] in ("slower", "ambiguous")
