@@ -50,6 +50,8 @@ _SCALES: dict[str, tuple[str, int]] = {"params_m": ("params", 10**6), "gflops": 
 _VALIDATION_SETS = {"imagenet-1k": (IMAGENET_VAL_KIND, IMAGENET_VAL_IMAGES)}
 # Speeds are compared as ratios to this row of the same table.
 REFERENCE_ROW = "ResNet-50"
+# How papers print its name, and how timm's files do.
+_REFERENCE_NAMES = (REFERENCE_ROW, "resnet50")
 # Ratios of speeds move with library versions; pycls holds timings to the same 10 %.
 SPEED_TOLERANCE = 0.10
 _CONDITIONS = {"device_name": "device", "batch_size": "batch", "precision": "precision"}
@@ -265,7 +267,8 @@ def _accuracy(table: _Table, row: Row, claim: Claim) -> Finding:
 
 
 def _speed(table: _Table, row: Row, claim: Claim) -> Finding:
-    reference = next((r for r in table.rows if r.row == REFERENCE_ROW and r.images_per_s), None)
+    named = (row for row in table.rows if row.row in _REFERENCE_NAMES and row.images_per_s)
+    reference = next(named, None)
     if reference is None:
         raise _AbsentError(f"the table prints no speed of {REFERENCE_ROW} to divide by")
     if reference is row:

@@ -112,7 +112,7 @@ def _names(cells: pd.DataFrame) -> dict[int, str]:
     rows = _rows(cells.drop_duplicates("position"))
     often = Counter(str(row["row"]) for row in rows)
     return {
-        int(row["position"]): f"{row['row']} ({row['img_size']} px, {row['pretrain']})"
+        int(row["position"]): f"{row['row']} ({row['img_size']} px, {row['pretrain'] or row['entry']})"
         if often[str(row["row"])] > 1
         else str(row["row"])
         for row in rows

@@ -165,6 +165,14 @@ def test_speeds_are_ratios_and_judged_under_the_claims_conditions(
     assert cell["measured_ratio"] == pytest.approx(speed / 800)
 
 
+def test_the_row_to_divide_by_may_have_timms_name(table: Path) -> None:
+    table.write_text(table.read_text().replace("ResNet-50", "resnet50"))
+    base = {"entry": "a", "images_per_s": 800.0, **SPEED}
+    other = {"entry": "b", "images_per_s": 400.0, **SPEED}
+    cell = _cell(audit(_frame(base, other), [str(table)]), "Other", "images_per_s")
+    assert (cell["verdict"], cell["printed_ratio"]) == ("reproduced", 0.5)
+
+
 def test_speeds_of_two_machines_make_no_ratio(table: Path) -> None:
     base = {"entry": "a", "images_per_s": 800.0, **SPEED}
     other = {"entry": "b", "images_per_s": 400.0, **SPEED, "device_name": "V100-PCIE"}

@@ -95,6 +95,14 @@ def test_a_speed_is_shown_as_its_ratio(focalnet: pd.DataFrame) -> None:
     assert "0.208 printed, 0.300 of ResNet-50 measured (+0.092, tolerance 0.0208)" in text
 
 
+def test_rows_of_one_name_are_told_apart_by_their_weights_or_their_entries() -> None:
+    cells = audit(load_csv(counts_path()), ["swin"])
+    same = cells.assign(row="Net")
+    assert "Net (224 px, in1k), GMACs: 16.0 printed" in render(same, "md").decode()
+    unnamed = render(same.assign(pretrain=""), "md").decode()
+    assert "Net (224 px, regnety_160.deit_in1k), GMACs: 16.0 printed" in unnamed
+
+
 def test_a_table_of_a_users_own_is_audited_alike(tmp_path: Path) -> None:
     own = tmp_path / "own.csv"
     own.write_bytes(tables()["swin"].read_bytes())
