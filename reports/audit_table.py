@@ -112,11 +112,13 @@ def _names(cells: pd.DataFrame) -> dict[int, str]:
     rows = _rows(cells.drop_duplicates("position"))
     often = Counter(str(row["row"]) for row in rows)
     return {
-        int(row["position"]): f"{row['row']} ({row['img_size']} px, {row['pretrain'] or row['entry']})"
-        if often[str(row["row"])] > 1
-        else str(row["row"])
+        int(row["position"]): _told_apart(row) if often[str(row["row"])] > 1 else str(row["row"])
         for row in rows
     }
+
+
+def _told_apart(row: Any) -> str:
+    return f"{row['row']} ({row['img_size']} px, {row['pretrain'] or row['entry']})"
 
 
 def _rows(frame: pd.DataFrame) -> list[Any]:
