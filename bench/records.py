@@ -320,6 +320,8 @@ class ComparedRow(Model):
     batch_size: int | None = None
     threads: int | None = None
     rounds: tuple[Round, ...] = ()
+    # By fresh processes, where the first found a change.
+    again: tuple[Round, ...] = ()
     seconds: float
     # Of each side: versions, device, threads, load; and what its revision's folder gave.
     a: dict[str, Any] | None = None

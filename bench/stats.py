@@ -205,6 +205,34 @@ def conclude(log_ratios: Sequence[float], threshold: float) -> Judgement:
     return judge(log_ratios, threshold, last=True) if found.verdict == "ambiguous" else found
 
 
+def conclude_row(
+    first: Sequence[float], again: Sequence[float], threshold: float
+) -> tuple[Verdict, Judgement]:
+    """Judge a row by its rounds, and by those of fresh processes where the first found a change.
+
+    A process may be slow for as long as it lives, because its threads share a core with a
+    neighbour's; its own rounds, however many, do not show that. So a change is one that both series
+    find; else the second has the last word, and opposite changes are ambiguous. Returned with the
+    verdict is the judgement of the last series, whose ratio did not decide that it be taken.
+
+    Args:
+        first: the logarithm of head's seconds over base's, one a round.
+        again: the same of fresh processes; empty if there were none.
+        threshold: the change that must be found, as a fraction.
+    """
+    found = conclude(first, threshold)
+    if not again:
+        return found.verdict, found
+    last = conclude(again, threshold)
+    opposite = is_change(found) and is_change(last) and found.verdict != last.verdict
+    return "ambiguous" if opposite else last.verdict, last
+
+
+def is_change(found: Judgement) -> bool:
+    """Return whether the verdict is slower or faster."""
+    return found.verdict in ("slower", "faster")
+
+
 def _verdict(log_ratio: Interval, line: float) -> Verdict:
     same, changed = SAME_WITHIN * line, CHANGED_BEYOND * line
     if -same < log_ratio.low and log_ratio.high < same:

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from bench.records import ComparedRow, Comparison
-from bench.stats import CHANGED_BEYOND, SAME_WITHIN, conclude
+from bench.stats import CHANGED_BEYOND, SAME_WITHIN, conclude_row
 from reports.render import DATA_FORMATS, SHEET_FORMATS
 from reports.render import render as render_as
 from reports.render.sheet import ABSENT, Cell, Heading, Section, Sheet, number
@@ -68,20 +68,22 @@ def _figures(row: ComparedRow, threshold: float) -> dict[str, Any]:
         "b_step_median_s": None,
         "batch_size": row.batch_size,
         "threads": row.threads,
-        "rounds": len(row.rounds),
+        "rounds": len(row.rounds) + len(row.again),
         "seconds": row.seconds,
         "reason": row.reason,
     }
     if row.status == "failed":
         return figures
-    found = conclude([one.log_ratio for one in row.rounds], threshold)
+    first, again = ([one.log_ratio for one in series] for series in (row.rounds, row.again))
+    verdict, found = conclude_row(first, again, threshold)
+    judged = row.again or row.rounds
     if found.interval:
         figures |= {"ratio_low": found.interval.low, "ratio_high": found.interval.high}
     return figures | {
-        "verdict": found.verdict,
+        "verdict": verdict,
         "ratio": found.ratio,
-        "a_step_median_s": median(s for one in row.rounds for s in one.a_steps_s),
-        "b_step_median_s": median(s for one in row.rounds for s in one.b_steps_s),
+        "a_step_median_s": median(s for one in judged for s in one.a_steps_s),
+        "b_step_median_s": median(s for one in judged for s in one.b_steps_s),
     }
 
 

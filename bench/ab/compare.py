@@ -14,7 +14,7 @@ from bench.ab.rounds import take_turns
 from bench.ab.sides import checkout
 from bench.ab.threads import fewest_threads
 from bench.records import ComparedRow, Comparison, Round
-from bench.stats import Judgement
+from bench.stats import Judgement, conclude, is_change
 from bench.store import Store
 from zoo.entry import Entry
 from zoo.errors import InterruptedRunError, MeasureError
@@ -84,11 +84,23 @@ def _compare_entry(
     batch_size: int | None,
     listen: Listener,
 ) -> dict[str, Any]:
-    """Return the fields that an entry's row has beside its name: rounds, or a reason."""
+    """Return the fields that an entry's row has beside its name: rounds, or a reason.
+
+    A change is measured again, by fresh processes: see ``bench.stats.conclude_row``.
+    """
     try:
         found = _open(entry, plan, sides, batch_size)
-        threads = _use_threads(sides, found)
-        return {**found, "threads": threads, "rounds": _take_turns(entry, plan, sides, listen)}
+        threads = _choose_threads(sides, found)
+        _use_threads(sides, threads)
+        rounds = _take_turns(entry, plan, sides, listen)
+        found |= {"threads": threads, "rounds": rounds}
+        if is_change(conclude([one.log_ratio for one in rounds], plan.threshold)):
+            for side in sides:
+                side.end_row()
+            _open(entry, plan, sides, batch_size)
+            _use_threads(sides, threads)
+            found["again"] = _take_turns(entry, plan, sides, listen, series="again")
+        return found
     except MeasureError as error:
         return {"reason": str(error)}
     finally:
@@ -129,23 +141,27 @@ def _all_opened(sides: Sequence[SideProcess]) -> list[dict[str, Any]]:
     return opened
 
 
-def _use_threads(sides: Sequence[SideProcess], opened: dict[str, Any]) -> int | None:
-    """Choose the threads by base, have both sides use them, and return how many; None on a GPU.
-
-    What the user has chosen stays.
-    """
+def _choose_threads(sides: Sequence[SideProcess], opened: dict[str, Any]) -> int | None:
+    """Return how many threads to use, chosen by base, or by the user; None on a GPU."""
     a, b = (opened[name]["conditions"] for name in "ab")
     if a["device"] != "cpu" or b["device"] != "cpu":
         return None
     most = min(a["torch_threads"], b["torch_threads"])
-    threads = most if "OMP_NUM_THREADS" in os.environ else fewest_threads(sides[0], most)
+    return most if "OMP_NUM_THREADS" in os.environ else fewest_threads(sides[0], most)
+
+
+def _use_threads(sides: Sequence[SideProcess], threads: int | None) -> None:
     for side in sides:
-        side.use_threads(threads)
-    return threads
+        if threads is not None:
+            side.use_threads(threads)
 
 
 def _take_turns(
-    entry: Entry, plan: Comparison, sides: Sequence[SideProcess], listen: Listener
+    entry: Entry,
+    plan: Comparison,
+    sides: Sequence[SideProcess],
+    listen: Listener,
+    series: str = "rounds",
 ) -> tuple[Round, ...]:
     a, b = sides
     return take_turns(
@@ -153,6 +169,6 @@ def _take_turns(
         b.turn,
         threshold=plan.threshold,
         budget_s=plan.budget_s,
-        coin=random.Random(f"{plan.seed}:{entry.name}"),
+        coin=random.Random(f"{plan.seed}:{entry.name}:{series}"),
         listen=lambda rounds, found: listen(entry.name, rounds, found),
     )

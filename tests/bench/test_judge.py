@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.stats import binom
 
-from bench.stats import FIRST_LOOK, Verdict, conclude, judge, next_look
+from bench.stats import FIRST_LOOK, Verdict, conclude, conclude_row, judge, next_look
 
 THRESHOLD = 0.05
 LAST_ROUND = 600
@@ -102,6 +102,25 @@ def test_what_is_within_a_threshold_is_within_a_larger_one(
 ) -> None:
     if judge(values, threshold, last=True).verdict == "same":
         assert judge(values, threshold + more, last=True).verdict == "same"
+
+
+@pytest.mark.parametrize(
+    ("first", "again", "verdict"),
+    [
+        (0.0, None, "same"),
+        (0.1, 0.1, "slower"),
+        (-0.1, -0.1, "faster"),
+        (0.1, 0.0, "same"),  # a process that was slow all its life
+        (0.1, -0.1, "ambiguous"),
+    ],
+)
+def test_a_change_is_what_fresh_processes_find_too(
+    first: float, again: float | None, verdict: Verdict
+) -> None:
+    rounds = [] if again is None else [again] * FIRST_LOOK
+    found, judged = conclude_row([first] * FIRST_LOOK, rounds, THRESHOLD)
+    assert found == verdict
+    assert log(judged.ratio) == pytest.approx(first if again is None else again)
 
 
 def test_too_few_rounds_are_ambiguous_without_an_interval() -> None:

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,8 +23,8 @@ import numpy as np
 from bench.ab.compare import compare
 from bench.ab.sides import commit_of
 from bench.executors.local import ask
-from bench.records import ComparedRow, Comparison, Side
-from bench.stats import conclude, judge, next_look
+from bench.records import ComparedRow, Comparison, Round, Side
+from bench.stats import Verdict, conclude_row, judge, next_look
 from bench.store import Store
 from bench.worker import redirect_output
 from tests.perf.planted import BLOCKS, PLANTED, ROOT, make_repository, network
@@ -98,16 +98,20 @@ def _kept(row: ComparedRow, started_at: str) -> dict[str, Any]:
     if row.a is None:
         raise SystemExit(f"{row.entry}: {row.reason}")
     conditions = row.a["conditions"]
-    steps_s = [s for one in row.rounds for s in (*one.a_steps_s, *one.b_steps_s)]
     return {
         "started_at": started_at,
         "log_ratios": [round(one.log_ratio, 5) for one in row.rounds],
-        "rounds_s": round(sum(steps_s), 2),
+        "rounds_s": _seconds(row.rounds),
+        "again": [round(one.log_ratio, 5) for one in row.again],
         "row_s": round(row.seconds, 2),
         "threads": row.threads,
         "load_average": conditions["load_average_1min"],
         "processor": conditions["processor"],
     }
+
+
+def _seconds(rounds: Sequence[Round]) -> float:
+    return round(sum(s for one in rounds for s in (*one.a_steps_s, *one.b_steps_s)), 2)
 
 
 def planted_sizes(rounds: int, log: str, pipe: Any) -> None:
@@ -138,23 +142,36 @@ def resampled_verdicts(runs: list[dict[str, Any]], seed: int = 0) -> Counter[str
     random = np.random.default_rng(seed)
     found: Counter[str] = Counter()
     for _ in range(_RESAMPLED):
-        run = runs[random.integers(len(runs))]
-        rounds = np.array(run["log_ratios"])
-        most = max(len(rounds), int(len(rounds) * BUDGET_S / run["rounds_s"]))
-        starts = random.integers(0, max(1, len(rounds) - _BLOCK + 1), most // _BLOCK + 1)
-        series = np.concatenate([rounds[start : start + _BLOCK] for start in starts])[:most]
-        found[_verdict(series)] += 1
+        first, again = (_ended(_drawn(runs, random)) for _ in range(2))
+        found[_verdict(first, again)] += 1
     return found
 
 
-def _verdict(series: Any) -> str:
+def _drawn(runs: list[dict[str, Any]], random: np.random.Generator) -> Any:
+    """Return as many rounds as the budget holds, drawn from one run's."""
+    run = runs[random.integers(len(runs))]
+    rounds = np.array(run["log_ratios"])
+    most = max(len(rounds), int(len(rounds) * BUDGET_S / run["rounds_s"]))
+    starts = random.integers(0, max(1, len(rounds) - _BLOCK + 1), most // _BLOCK + 1)
+    return np.concatenate([rounds[start : start + _BLOCK] for start in starts])[:most]
+
+
+def _ended(series: Any) -> Any:
+    """Return the rounds up to the first look that is clear."""
     due = next_look(0)
     while due <= len(series):
-        found = judge(series[:due], THRESHOLD, last=False)
-        if found.verdict != "ambiguous":
-            return found.verdict
+        if judge(series[:due], THRESHOLD, last=False).verdict != "ambiguous":
+            return series[:due]
         due = next_look(due)
-    return judge(series, THRESHOLD, last=True).verdict
+    return series
+
+
+def _verdict(first: Any, again: Any) -> Verdict:
+    """Return a row's verdict; only a change is measured again."""
+    verdict, _ = conclude_row(first, [], THRESHOLD)
+    if verdict not in ("slower", "faster"):
+        return verdict
+    return conclude_row(first, list(again), THRESHOLD)[0]
 
 
 def table(document: dict[str, Any]) -> str:
@@ -178,9 +195,9 @@ def table(document: dict[str, Any]) -> str:
 
 
 def _line(state: str, percent: int, runs: list[dict[str, Any]], sizes: dict[str, float]) -> str:
-    found = [conclude(run["log_ratios"], THRESHOLD) for run in runs]
-    verdicts = Counter(one.verdict for one in found)
-    ratios = [one.ratio for one in found]
+    found = [conclude_row(run["log_ratios"], run["again"], THRESHOLD) for run in runs]
+    verdicts = Counter(verdict for verdict, _ in found)
+    ratios = [one.ratio for _, one in found]
     rates = resampled_verdicts(runs)
     size = sizes.get(str(percent))
     planted = "none" if size is None else f"{percent} % (measured {100 * (size - 1):.1f} %)"
@@ -190,9 +207,9 @@ def _line(state: str, percent: int, runs: list[dict[str, Any]], sizes: dict[str,
         f"{median(run['load_average'] for run in runs):.1f}",
         planted,
         str(len(runs)),
-        *(str(verdicts[name]) for name in ("same", "slower", "faster", "ambiguous")),  # type: ignore[index]
+        *(str(verdicts[name]) for name in ("same", "slower", "faster", "ambiguous")),
         f"{median(ratios):.3f} [{min(ratios):.3f}, {max(ratios):.3f}]",
-        f"{median(len(run['log_ratios']) for run in runs):.0f}",
+        f"{median(len(run['log_ratios']) + len(run['again']) for run in runs):.0f}",
         f"{median(seconds):.0f} (most {max(seconds):.0f})",
         f"{100 * rates['slower'] / _RESAMPLED:.1f} %, {100 * rates['same'] / _RESAMPLED:.1f} %",
     )
@@ -231,10 +248,11 @@ def main() -> None:
 
 
 def _tell(run: dict[str, Any]) -> None:
-    found = conclude(run["log_ratios"], THRESHOLD)
+    verdict, found = conclude_row(run["log_ratios"], run["again"], THRESHOLD)
+    rounds = f"{len(run['log_ratios'])} + {len(run['again'])} rounds"
     print(
-        f"{run['state']}, {run['percent']} %: {found.verdict} {found.ratio:.3f}, "
-        f"{len(run['log_ratios'])} rounds, {run['row_s']} s, load {run['load_average']:.1f}",
+        f"{run['state']}, {run['percent']} %: {verdict} {found.ratio:.3f}, {rounds}, "
+        f"{run['row_s']} s, load {run['load_average']:.1f}",
         file=sys.stderr,
         flush=True,
     )

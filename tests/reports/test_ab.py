@@ -63,6 +63,14 @@ def test_the_frame_is_of_the_raw_rounds() -> None:
     assert found.loc[["noisy"], "ratio_low"].isna().all()
 
 
+def test_a_rows_figures_are_of_the_fresh_processes_that_had_the_last_word() -> None:
+    again = _row("one", 1.0).rounds
+    one = frame(_comparison(_row("one", 1.1, again=again))).loc[0]
+    assert (one["verdict"], one["rounds"]) == ("same", 60)
+    assert one["ratio"] == pytest.approx(1.0)
+    assert one["b_step_median_s"] == pytest.approx(0.02)
+
+
 @pytest.mark.parametrize(
     ("rows", "code"),
     [

@@ -18,8 +18,8 @@ from bench.ab.compare import compare
 from bench.ab.process import SideProcess
 from bench.ab.sides import commit_of
 from bench.conditions import cores
-from bench.records import Comparison, Side
-from bench.stats import Judgement
+from bench.records import ComparedRow, Comparison, Side
+from bench.stats import FIRST_LOOK, Judgement, conclude_row
 from bench.store import Store
 from zoo.entry import Entry
 from zoo.errors import InterruptedRunError, MeasureError
@@ -214,35 +214,64 @@ def test_revisions_are_compared_by_the_code_of_each(tmp_path: Path) -> None:
 
     Both print while they are built, from Python and from below it, and no print is an answer.
     """
-    repository = tmp_path / "repository"
+    prints = "import os; print('{}'); os.write(1, b'{}\\n')"
+    sides = _revisions(tmp_path / "repository", prints, "raise RuntimeError('of this revision')")
+    row = _compared(tmp_path, *sides)
+    assert row.reason == "side b: RuntimeError: of this revision"
+
+
+def test_a_change_is_measured_again_by_fresh_processes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pids = []
+    opened = SideProcess.opened
+
+    def watched(side: SideProcess) -> dict[str, Any]:
+        answer = opened(side)
+        pids.append(answer["pid"])
+        return answer
+
+    monkeypatch.setattr(SideProcess, "opened", watched)
+    twice = "_once = LeNet5.forward\nLeNet5.forward = lambda s, x: (_once(s, x), _once(s, x))[0]"
+    row = _compared(tmp_path, *_revisions(tmp_path / "repository", "", twice), budget_s=20)
+    first, again = ([one.log_ratio for one in series] for series in (row.rounds, row.again))
+    assert conclude_row(first, again, 0.05)[0] == "slower"
+    assert len(again) >= FIRST_LOOK
+    assert len(set(pids)) == 4
+
+
+def _revisions(repository: Path, *lines: str) -> list[Side]:
+    """Return a side for each revision of LeNet-5, which has a line more than the one before."""
     repository.mkdir()
     shutil.copytree(Path(zoo.__file__).parent, repository / "zoo")
     _git(repository, "init", "--quiet")
-    prints = "import os; print('{}'); os.write(1, b'{}\\n')"
-    for name, line in (("good", prints), ("bad", "raise RuntimeError('of this revision')")):
-        file = repository / "zoo" / "architectures" / "lenet.py"
+    file = repository / "zoo" / "architectures" / "lenet.py"
+    for number, line in enumerate(lines):
         file.write_text(f"{file.read_text()}\n{line}\n")
         _git(repository, "add", "--all")
-        _git(repository, "commit", "--quiet", "--message", name)
-        _git(repository, "tag", name)
-    a, b = (
+        _git(repository, "commit", "--quiet", "--message", f"revision {number}")
+        _git(repository, "tag", f"r{number}")
+    return [
         Side(
             settings={},
             python=sys.executable,
-            revision=name,
-            commit=commit_of("--a-rev", repository, name),
+            revision=f"r{number}",
+            commit=commit_of("--a-rev", repository, f"r{number}"),
         )
-        for name in ("good", "bad")
-    )
+        for number in range(len(lines))
+    ]
+
+
+def _compared(folder: Path, a: Side, b: Side, *, budget_s: float = 1) -> ComparedRow:
     done, _ = compare(
         [TINY],
-        _plan(a, b),
-        repository=repository,
+        _plan(a, b, budget_s=budget_s),
+        repository=folder / "repository",
         batch_size=2,
-        store=Store(str(tmp_path / "store")),
+        store=Store(str(folder / "store")),
         listen=_ignore,
     )
-    assert done.rows[0].reason == "side b: RuntimeError: of this revision"
+    return done.rows[0]
 
 
 def _git(folder: Path, *words: str) -> None:
