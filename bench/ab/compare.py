@@ -164,11 +164,12 @@ def _take_turns(
     series: str = "rounds",
 ) -> tuple[Round, ...]:
     a, b = sides
+    name = entry.name if series == "rounds" else f"{entry.name}, {series}"
     return take_turns(
         a.turn,
         b.turn,
         threshold=plan.threshold,
         budget_s=plan.budget_s,
         coin=random.Random(f"{plan.seed}:{entry.name}:{series}"),
-        listen=lambda rounds, found: listen(entry.name, rounds, found),
+        listen=lambda rounds, found: listen(name, rounds, found),
     )
