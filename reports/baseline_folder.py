@@ -89,8 +89,8 @@ def load_baseline(folder: Path) -> Side:
         version = content.get("schema_version") if isinstance(content, dict) else None
         if version not in _READS:
             raise ReportError(
-                f"{path}: schema {version}, this zoobench reads {SCHEMA_VERSION}; make it again "
-                "with: zoobench compare STORE --baseline DIR --update"
+                f"{path}: schema {version}, this zoobench reads 1 to {SCHEMA_VERSION}; make it "
+                "again with: zoobench compare STORE --baseline DIR --update"
             )
         index = _Index.model_validate(content)
         answers = [_load_answers(folder, item) for item in index.answers]

@@ -122,7 +122,7 @@ def test_what_is_wrong_with_a_baseline_is_said_in_a_line(tmp_path: Path) -> None
         load_baseline(folder)
     write_baseline(folder, side(answers([0, 0])))
     _spoil(folder, schema_version=3)
-    with pytest.raises(ReportError, match="schema 3, this zoobench reads 2"):
+    with pytest.raises(ReportError, match="schema 3, this zoobench reads 1 to 2"):
         load_baseline(folder)
     _spoil(folder, schema_version=1, counts=[{"params": "many"}])
     with pytest.raises(ReportError, match="no baseline"):
