@@ -224,8 +224,13 @@ def conclude_row(
     if not again:
         return found.verdict, found
     last = conclude(again, threshold)
-    opposite = is_change(found) and is_change(last) and found.verdict != last.verdict
-    return "ambiguous" if opposite else last.verdict, last
+    return together(found, last), last
+
+
+def together(change: Judgement, last: Judgement) -> Verdict:
+    """Return the verdict of a row whose first series found a change."""
+    opposite = is_change(last) and last.verdict != change.verdict
+    return "ambiguous" if opposite else last.verdict
 
 
 def is_change(found: Judgement) -> bool:

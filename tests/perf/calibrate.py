@@ -24,7 +24,7 @@ from bench.ab.compare import compare
 from bench.ab.sides import commit_of
 from bench.executors.local import ask
 from bench.records import ComparedRow, Comparison, Round, Side
-from bench.stats import Verdict, conclude_row, judge, next_look
+from bench.stats import conclude, conclude_row, is_change, judge, next_look, together
 from bench.store import Store
 from bench.worker import redirect_output
 from tests.perf.planted import BLOCKS, PLANTED, ROOT, make_repository, network
@@ -142,8 +142,12 @@ def resampled_verdicts(runs: list[dict[str, Any]], seed: int = 0) -> Counter[str
     random = np.random.default_rng(seed)
     found: Counter[str] = Counter()
     for _ in range(_RESAMPLED):
-        first, again = (_ended(_drawn(runs, random)) for _ in range(2))
-        found[_verdict(first, again)] += 1
+        first = conclude(_ended(_drawn(runs, random)), THRESHOLD)
+        if not is_change(first):
+            found[first.verdict] += 1
+            continue
+        last = conclude(_ended(_drawn(runs, random)), THRESHOLD)
+        found[together(first, last)] += 1
     return found
 
 
@@ -164,14 +168,6 @@ def _ended(series: Any) -> Any:
             return series[:due]
         due = next_look(due)
     return series
-
-
-def _verdict(first: Any, again: Any) -> Verdict:
-    """Return a row's verdict; only a change is measured again."""
-    verdict, _ = conclude_row(first, [], THRESHOLD)
-    if verdict not in ("slower", "faster"):
-        return verdict
-    return conclude_row(first, list(again), THRESHOLD)[0]
 
 
 def table(document: dict[str, Any]) -> str:
