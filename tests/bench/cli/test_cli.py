@@ -25,7 +25,10 @@ def _call(*words: str) -> int:
 
 
 def _process(*words: str, cwd: Path) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", "from bench.cli.main import main; main()", *words]
+    # What a shell starts in the background ignores Ctrl-C, and so do all processes below it.
+    hears = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    code = f"{hears}; from bench.cli.main import main; main()"
+    command = [sys.executable, "-c", code, *words]
     return subprocess.Popen(
         command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
