@@ -151,9 +151,10 @@ def _choose_threads(sides: Sequence[SideProcess], opened: dict[str, Any]) -> int
 
 
 def _use_threads(sides: Sequence[SideProcess], threads: int | None) -> None:
+    if threads is None:  # a GPU
+        return
     for side in sides:
-        if threads is not None:
-            side.use_threads(threads)
+        side.use_threads(threads)
 
 
 def _take_turns(

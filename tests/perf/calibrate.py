@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,7 +23,7 @@ import numpy as np
 from bench.ab.compare import compare
 from bench.ab.sides import commit_of
 from bench.executors.local import ask
-from bench.records import ComparedRow, Comparison, Round, Side
+from bench.records import ComparedRow, Comparison, Side
 from bench.stats import conclude, conclude_row, is_change, judge, next_look, together
 from bench.store import Store
 from bench.worker import redirect_output
@@ -98,20 +98,17 @@ def _kept(row: ComparedRow, started_at: str) -> dict[str, Any]:
     if row.a is None:
         raise SystemExit(f"{row.entry}: {row.reason}")
     conditions = row.a["conditions"]
+    steps_s = [s for one in row.rounds for s in (*one.a_steps_s, *one.b_steps_s)]
     return {
         "started_at": started_at,
         "log_ratios": [round(one.log_ratio, 5) for one in row.rounds],
-        "rounds_s": _seconds(row.rounds),
+        "rounds_s": round(sum(steps_s), 2),
         "again": [round(one.log_ratio, 5) for one in row.again],
         "row_s": round(row.seconds, 2),
         "threads": row.threads,
         "load_average": conditions["load_average_1min"],
         "processor": conditions["processor"],
     }
-
-
-def _seconds(rounds: Sequence[Round]) -> float:
-    return round(sum(s for one in rounds for s in (*one.a_steps_s, *one.b_steps_s)), 2)
 
 
 def planted_sizes(rounds: int, log: str, pipe: Any) -> None:
