@@ -18,7 +18,7 @@ ALLOWED = {
 TORCH = ("torch", "timm", "torchvision", "fvcore")
 TORCH_ROOMS = ("zoo/sources/", "zoo/architectures/", "bench/measure/")
 # The fork server imports it by name; no other module may.
-PRELOAD = "bench/executors/preload.py"
+PRELOAD = "bench/preload.py"
 
 
 def _imports(path: Path, *, top_level: bool) -> list[str]:

@@ -106,6 +106,9 @@ def run(
 
     Exit code 1 if a row failed or an image could not be read, 2 for a mistake in the command.
     """
+    from bench import fork_server
+
+    fork_server.start()  # it imports torch meanwhile
     from bench.cli.choices import batches, choice, devices, share, size_bytes
     from bench.cli.choices import figures as parse_figures
     from bench.cli.progress import Outcome, progress_display

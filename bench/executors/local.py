@@ -1,28 +1,21 @@
 """Rows on this machine: a process each, forked from a server that has torch imported once."""
 
-import multiprocessing
-import os
 import signal
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from multiprocessing import connection, forkserver
+from multiprocessing import connection
 from pathlib import Path
 from typing import Any
 
-from bench import worker
-from bench.conditions import cores, worker_environment
+from bench import fork_server, worker
+from bench.conditions import cores
 from bench.executors import Listener, Placement
 from bench.executors.ledger import Ledger
 from bench.executors.places import choose
 from bench.plan import Job, Settings
 from zoo.entry import Entry
 from zoo.errors import InterruptedRunError, ZoobenchError
-
-_CONTEXT = multiprocessing.get_context("forkserver")
-_PRELOAD = ["bench.executors.preload"]
-
 
 _HERE = Placement()
 
@@ -152,11 +145,11 @@ class _Worker:
     """A process, the pipe to it, and the log of what it prints."""
 
     def __init__(self, target: Callable[..., None], *arguments: Any) -> None:
-        _serve()
+        fork_server.start()
         self._folder = tempfile.TemporaryDirectory(prefix="zoobench-")
         self._log = Path(self._folder.name) / "worker.log"
-        self.pipe, theirs = _CONTEXT.Pipe()
-        self._process = _CONTEXT.Process(
+        self.pipe, theirs = fork_server.CONTEXT.Pipe()
+        self._process = fork_server.CONTEXT.Process(
             target=target, args=(*arguments, str(self._log), theirs), daemon=True
         )
         self._process.start()
@@ -220,27 +213,9 @@ def in_worker(target: Callable[..., None], *arguments: Any) -> None:
     Raises:
         ZoobenchError: it died, or raised (its traceback is on standard error).
     """
-    _serve()
-    process = _CONTEXT.Process(target=target, args=arguments)
+    fork_server.start()
+    process = fork_server.CONTEXT.Process(target=target, args=arguments)
     process.start()
     process.join()
     if process.exitcode:
         raise ZoobenchError(f"{target.__name__} failed with exit code {process.exitcode}")
-
-
-def _serve() -> None:
-    """Start the fork server, if it is not running, with the workers' environment."""
-    _CONTEXT.set_forkserver_preload(_PRELOAD)
-    with _environment(worker_environment()):
-        forkserver.ensure_running()
-
-
-@contextmanager
-def _environment(values: dict[str, str]) -> Iterator[None]:
-    """Set variables, none of which is set, for a process to inherit."""
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name in values:
-            del os.environ[name]

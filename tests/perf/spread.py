@@ -83,7 +83,7 @@ def _plain_environment() -> dict[str, str]:
 
 def serve() -> None:
     """Fork a process for each run that is asked for on standard input."""
-    from bench.executors import preload  # noqa: F401  torch and timm, before any thread
+    from bench import preload  # noqa: F401  torch and timm, before any thread
 
     context = multiprocessing.get_context("fork")
     for line in sys.stdin:

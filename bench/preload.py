@@ -7,11 +7,28 @@ counting a tiny network on meta tensors starts no thread and opens no device.
 import atexit
 import gc
 import os
+import threading
 import warnings
 
 # Taking all of it apart lasts a second, for which whoever reads the run's output would wait. The
 # server has nothing of its own left to do, and the workers end by themselves.
 atexit.register(os._exit, 0)
+
+_imported = threading.Event()
+
+
+def _end_with(parent: int) -> None:
+    """End this process if its parent ends while it imports: a command that found a mistake.
+
+    Whoever reads the command's output would wait for it, because it holds the pipe too.
+    """
+    while not _imported.wait(0.05):
+        if os.getppid() != parent:
+            os._exit(0)
+
+
+_watch = threading.Thread(target=_end_with, args=(os.getppid(),))
+_watch.start()
 
 # Importing makes some 400,000 objects, all of which stay, and the collector would go over them time
 # and again: a fifth of the whole.
@@ -41,3 +58,7 @@ with warnings.catch_warnings():
 # Workers' collections leave these objects alone, and so the memory that they share.
 gc.freeze()
 gc.enable()
+
+# From here on the server sees by itself when its parent ends, and no thread is left to be forked.
+_imported.set()
+_watch.join()
