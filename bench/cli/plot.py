@@ -16,7 +16,7 @@ def plot(
         str | None,
         typer.Option(
             "--x",
-            help="Some of gmacs,params,images_per_s,year,published,batch; by default all.",
+            help="Some of gmacs, params, images_per_s, year, published, batch; by default all.",
             metavar="NAME[,NAME…]",
         ),
     ] = None,

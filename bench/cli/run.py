@@ -36,7 +36,10 @@ def run(
     ] = "imagenet",
     figures: Annotated[
         str | None,
-        typer.Option(help=f"Some of {DEFAULT_FIGURES},crosscheck,train.", metavar="NAME[,NAME…]"),
+        typer.Option(
+            help=f"Default: {DEFAULT_FIGURES.replace(',', ', ')}. Others: crosscheck, train.",
+            metavar="NAME[,NAME…]",
+        ),
     ] = None,
     device: Annotated[
         str,
