@@ -179,11 +179,13 @@ def _duplicates(dataset: Dataset, facts: Sequence[ImageFacts]) -> Finding:
         return Finding("ok", "duplicates", "no two files have the same bytes")
     torn = [places for places in groups if len({dataset.labels[p] for p in places}) > 1]
     shown = _some([" = ".join(dataset.images[p] for p in places) for places in torn or groups])
+    copies = sum(map(len, groups)) - len(groups)
+    count = "1 file repeats" if copies == 1 else f"{copies} files repeat"
     classes = f", {len(torn)} of them under different labels" if torn else ""
     return Finding(
         "WRONG",
         "duplicates",
-        f"{sum(map(len, groups)) - len(groups)} files repeat another{classes}: {shown}",
+        f"{count} another{classes}: {shown}",
         "remove the copies, which count twice; nearly equal images are not looked for",
     )
 

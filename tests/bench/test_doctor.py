@@ -94,7 +94,7 @@ def test_duplicates_are_named_and_torn_ones_first(folder: Path) -> None:
     shutil.copy(path, path.with_name("copy.jpg"))
     found = _of(_findings(folder), "duplicates")
     assert found.verdict == "WRONG"
-    assert found.text.startswith("1 files repeat another: ")
+    assert found.text.startswith("1 file repeats another: ")
     assert "copy.jpg" in found.text
     other = next(item for item in folder.iterdir() if item != path.parent)
     shutil.copy(path, other / "again.jpg")
