@@ -1,6 +1,7 @@
 """What all pictures have in common: sheet, scales, legend, colours, and files of the same bytes."""
 
-from collections.abc import Iterable, Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -87,12 +88,28 @@ def marker_handle(marker: str, fill: str, edge: str, size: float = 6) -> "Line2D
     )
 
 
+def family_handles(
+    styles: Mapping[str, tuple[str, str]], hollow: Mapping[str, bool]
+) -> list[Handle]:
+    """Return a handle for each family that is a key of ``hollow``."""
+    return [
+        (marker_handle(shape, "none" if hollow[family] else colour, colour), family)
+        for family, (colour, shape) in styles.items()
+        if family in hollow
+    ]
+
+
 def lay_out(figure: "Figure") -> None:
     """Give a figure its final layout, in which labels can be placed; saving it changes nothing."""
     engine = figure.get_layout_engine()
     assert engine is not None
     engine.execute(figure)
     figure.set_layout_engine("none")
+
+
+def slug(text: str) -> str:
+    """Return a text as a part of a file's name."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
 
 
 def save(figure: "Figure", path: Path) -> Path:

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.text import Annotation
 
+# Of more points than this, only those that matter have labels.
+MAX_LABELS = 45
+
 Boxes = NDArray[np.float64]  # (n, 4): left, bottom, right, top, in pixels
 
 _RADII_PT = (6, 9, 13, 18, 24, 31, 40, 50, 62, 76, 92, 110, 130, 155, 180)

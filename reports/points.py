@@ -236,6 +236,17 @@ def speed_groups(frame: pd.DataFrame) -> list[tuple[dict[str, Any], pd.DataFrame
     return [(dict(zip(SETTINGS, key, strict=True)), group) for key, group in groups]
 
 
+def shown_settings(settings: Mapping[str, Any]) -> str:
+    """Return the settings of a group as a reader sees them, "cpu, fp32, …, batch 32"."""
+    return ", ".join(_shown_setting(name, value) for name, value in settings.items())
+
+
+def _shown_setting(name: str, value: Any) -> str:
+    if pd.isna(value):
+        return "–"
+    return f"batch {value}" if name == "batch_size" else str(value)
+
+
 def pareto_front(
     marks: Iterable[tuple[float, float]], *, more_x: bool
 ) -> list[tuple[float, float]]:

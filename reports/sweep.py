@@ -1,6 +1,5 @@
 """The picture of a batch sweep: images/s and the 99th percentile of a step against batch size."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ from reports.drawing import (
     log_if_wide,
     marker_handle,
     new_figure,
+    slug,
 )
 from reports.points import Subject
 
@@ -70,7 +70,7 @@ def plan_sweeps(frame: pd.DataFrame, shown: Sequence[Subject]) -> list[Sweep]:
             found.append((how, tuple(lines)))
     return [
         Sweep(
-            stem="batch-images_per_s" + (f"-{_slug(how)}" if len(found) > 1 else ""),
+            stem="batch-images_per_s" + (f"-{slug(how)}" if len(found) > 1 else ""),
             title=f"Speed against batch size: {how}",
             lines=lines,
         )
@@ -185,7 +185,3 @@ def _handles(sweep: Sweep, styles: dict[str, tuple[str, str]]) -> list[Handle]:
     if any(mark.images_per_s is None for mark in marks):
         handles.append((marker_handle("x", "0.3", "0.3"), "out of memory"))
     return handles
-
-
-def _slug(text: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")

@@ -17,7 +17,6 @@ from reports import drawing
 from reports.drawing import family_styles
 from reports.plots import (
     X_NAMES,
-    Comparison,
     Picture,
     draw,
     plan_pictures,
@@ -25,16 +24,17 @@ from reports.plots import (
     write_report_pictures,
 )
 from reports.points import Subject, known_entries, subjects
+from reports.tradeoff import Tradeoff
 from tests.reports.test_points import DWNET, SWIN, focalnet_frame, make_frame, top1
 from zoo.errors import MissingExtraError, StoreError, UnknownNameError
 
 
-def _plan(frame: pd.DataFrame, x: str, table: str | None = None) -> list[Picture | Comparison]:
+def _plan(frame: pd.DataFrame, x: str, table: str | None = None) -> list[Picture]:
     return plan_pictures(frame, subjects(frame, known_entries(), table), x)
 
 
-def _drawn(item: Picture | Comparison) -> Figure:
-    points = item.points if isinstance(item, Picture) else item.pairs
+def _drawn(item: Picture) -> Figure:
+    points = item.points if isinstance(item, Tradeoff) else item.pairs
     with drawing.fixed_style():
         return draw(item, family_styles(point.family for point in points))
 
@@ -61,7 +61,7 @@ def test_all_32_labels_of_focalnets_table_are_there_and_none_covers_another(x: s
 
 def test_no_label_covers_a_mark() -> None:
     (picture,) = _plan(focalnet_frame(), "gmacs", "focalnet")
-    assert isinstance(picture, Picture)
+    assert isinstance(picture, Tradeoff)
     figure = _drawn(picture)
     (axes,) = figure.axes
     for point in picture.points:
@@ -94,7 +94,7 @@ def test_claimed_and_measured_marks_and_fronts_are_told_apart() -> None:
 
 def test_a_picture_of_claims_alone_says_so() -> None:
     (picture,) = _plan(focalnet_frame(), "gmacs", "focalnet")
-    assert isinstance(picture, Picture)
+    assert isinstance(picture, Tradeoff)
     assert "none of it was measured" in picture.title
 
 
@@ -102,8 +102,8 @@ def test_a_sample_has_a_picture_of_its_own_without_claims() -> None:
     sample = top1(0.9, 20, dataset="sample", dataset_kind="sample")
     frame = make_frame({"entry": SWIN, "macs": 4e9, **sample}, {"entry": DWNET, "macs": 3e9})
     imagenet, own = _plan(frame, "gmacs")
-    assert isinstance(imagenet, Picture)
-    assert isinstance(own, Picture)
+    assert isinstance(imagenet, Tradeoff)
+    assert isinstance(own, Tradeoff)
     assert {point.origin for point in imagenet.points} == {"exact", "architecture"}
     assert [(point.label, point.y) for point in own.points] == [(SWIN, 90)]
     assert own.stem == "sample-20-top1-gmacs"
