@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.installed
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: setup bench test lint perf report bench-check baseline clean
+.PHONY: setup bench test lint perf report docs bench-check baseline clean
 
 setup: $(READY)
 
@@ -33,6 +33,10 @@ perf: $(READY)
 report: $(READY)
 	$(BIN)/zoobench report --generated reports/generated
 	$(BIN)/zoobench plot --store reports/baselines/complexity.csv --table focalnet --out reports/generated
+
+# Runs the examples of the README and of docs/.
+docs: $(READY)
+	$(BIN)/python -m pytest tests/test_docs.py
 
 # What CI calls: the embedded zoo, measured afresh, without cached pixels, against reviewed numbers.
 BASELINE := reports/baselines/sample

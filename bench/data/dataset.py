@@ -49,7 +49,8 @@ class Dataset:
     ``images`` are ids, unique, with forward slashes; each layout says what they are made of.
     ``labels`` index the ``classes`` outputs of a network. ``sizes`` are bytes, which the digest
     holds beside names and labels, so that it costs no read of the images. ``reader`` returns the
-    encoded image of an id; without one an id is a file name below ``root``.
+    encoded image of an id; without one an id is a file name below ``root``. ``archives`` are the
+    files that hold the images, where these are no files of their own.
 
     ``mask`` names the classes among which a prediction is made, where these are not all.
     ``right_labels`` has all right labels of each image, where there may be several; ``labels`` then
@@ -65,6 +66,7 @@ class Dataset:
     classes: int
     note: str | None = None
     reader: Reader | None = field(default=None, compare=False)
+    archives: tuple[Path, ...] = field(default=(), compare=False)
     mask: tuple[int, ...] | None = None
     right_labels: tuple[tuple[int, ...], ...] | None = None
 

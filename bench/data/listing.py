@@ -54,6 +54,7 @@ class Found:
 class Listing:
     """The images of a layout in their order, with the classes that the layout gives them.
 
+    ``archives`` are the files that hold the images, where these are no files of their own.
     ``classes`` are the names of all classes where the layout states them, in its order; ``note``
     says what a reader of a figure should know.
     """
@@ -64,6 +65,7 @@ class Listing:
     targets: tuple[Target, ...]
     sizes: tuple[int, ...]
     reader: Reader
+    archives: tuple[Path, ...] = ()
     classes: tuple[str, ...] | None = None
     note: str | None = None
 

@@ -247,15 +247,9 @@ def _code(decoder: Decoder) -> str:
 
 
 def _stamp(dataset: Dataset) -> str:
-    """Return a sha256 of when the files changed last; sizes alone do not tell that they have.
-
-    Images in archives are no files; then it is the archives beside them, or the archive itself.
-    """
-    root = dataset.root if dataset.root.exists() else dataset.root.parent
-    files = [root / image for image in dataset.images]
-    if not files[0].is_file():
-        files = sorted(root.iterdir()) if root.is_dir() else [root]
-    times = hashlib.sha256(str(root.resolve()).encode())
+    """Return a sha256 of when the files changed last; sizes alone do not tell that they have."""
+    files = dataset.archives or [dataset.root / image for image in dataset.images]
+    times = hashlib.sha256(str(dataset.root.resolve()).encode())
     for path in files:
         with suppress(OSError):  # gone since it was listed: the row will say so
             status = path.stat()

@@ -68,6 +68,7 @@ def list_parquet(found: Found, labels_file: Path | None = None) -> Listing:
         targets=_targets(found.path, labels, names),
         sizes=tuple(sizes),
         reader=RowReader(dict(zip(images, places, strict=True))),
+        archives=tuple(found.parquets),
         classes=tuple(names) if names else None,
     )
 

@@ -43,6 +43,7 @@ def list_tar(found: Found, labels_file: Path | None = None) -> Listing:
         targets=targets,
         sizes=tuple(member.size for member in images.values()),
         reader=MemberReader(images),
+        archives=(path,),
         note=note,
     )
 

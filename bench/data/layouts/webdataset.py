@@ -33,6 +33,7 @@ def list_shards(found: Found, labels_file: Path | None = None) -> Listing:
         targets=tuple(targets),
         sizes=tuple(member.size for member in images.values()),
         reader=MemberReader(images),
+        archives=tuple(found.tars),
     )
 
 

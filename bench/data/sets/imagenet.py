@@ -33,6 +33,7 @@ def imagenet_dataset(
         classes=IMAGENET_CLASSES,
         note=listing.note,
         reader=listing.reader,
+        archives=listing.archives,
         mask=mask,
     )
 

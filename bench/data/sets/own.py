@@ -29,6 +29,7 @@ def _label(listing: Listing, path: str) -> Dataset:
         classes=classes,
         note=listing.note,
         reader=listing.reader,
+        archives=listing.archives,
     )
 
 

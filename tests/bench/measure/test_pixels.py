@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bench.data.dataset import open_dataset
 from bench.data.decoders.pillow import PillowDecoder
 from bench.data.pixel_cache import PixelCache, default_folder
 from bench.data.preprocess import crop, decode
@@ -16,6 +17,7 @@ from bench.measure.scoring import Predictions
 from bench.measure.tally import Tally
 from bench.plan import Job, Settings
 from bench.records import Accuracy, EndToEnd
+from tests.bench.data.miniatures import LAYOUTS, photographs_of
 from zoo import build
 from zoo.entry import Entry, Preprocess
 
@@ -153,6 +155,19 @@ def test_a_file_that_changed_and_kept_its_size_is_decoded_again(
     os.utime(pictures[0], ns=(1, 1))
     assert _load(_row(lite0, str(class_folders)))[2] == "files"
     assert _load(_row(lite0, str(class_folders)))[2] == "cache"
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_images_written_again_are_decoded_again_in_every_layout(
+    layout: str, lite0: Entry, tmp_path: Path
+) -> None:
+    photographs = photographs_of(open_dataset("sample", labels="imagenet", limit=4))
+    data = LAYOUTS[layout](tmp_path / "data", photographs)
+    kinds = [_load(_row(lite0, str(data)))[2] for _ in range(2)]
+    for path in (tmp_path / "data").rglob("*"):
+        os.utime(path, ns=(1, 1))
+    kinds.append(_load(_row(lite0, str(data)))[2])
+    assert kinds == ["files", "cache", "files"]
 
 
 def test_pixels_of_another_preprocessing_code_are_not_taken(
