@@ -7,12 +7,16 @@ counting a tiny network on meta tensors starts no thread and opens no device.
 import atexit
 import gc
 import os
+import signal
 import threading
 import warnings
 
 # Taking all of it apart lasts a second, for which whoever reads the run's output would wait. The
 # server has nothing of its own left to do, and the workers end by themselves.
 atexit.register(os._exit, 0)
+
+# A terminal's Ctrl-C reaches this process too, and is the command's to answer.
+signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 _imported = threading.Event()
 
@@ -62,3 +66,6 @@ gc.enable()
 # From here on the server sees by itself when its parent ends, and no thread is left to be forked.
 _imported.set()
 _watch.join()
+
+# The server ignores it from here on, and workers begin with what is set here.
+signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -1,24 +1,44 @@
-"""The fork server: what it costs a command that has no use for it."""
+"""The fork server: what a command that ends early sees of it."""
 
 import os
+import signal
 import subprocess
 import sys
 
-COMMAND = "import sys; from bench import fork_server; fork_server.start(); sys.stdin.read()"
+import pytest
+
+# Ends when its input does, and upon Ctrl-C.
+COMMAND = """
+import signal, sys
+from bench import fork_server
+
+signal.signal(signal.SIGINT, lambda *_: sys.exit())
+fork_server.start()
+sys.stdin.read()
+"""
 
 
-def test_a_server_whose_command_ends_early_does_not_import_to_the_end() -> None:
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_a_server_whose_command_ends_early_stops_importing_and_says_nothing(
+    interrupted: bool,
+) -> None:
     # Whoever reads the command's output would wait for it: the server holds the same pipe.
     with subprocess.Popen(
         [sys.executable, "-c", COMMAND],
         env={**os.environ, "PYTHONPROFILEIMPORTTIME": "1"},
         stdin=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        start_new_session=True,
     ) as command:
         assert command.stdin
         assert command.stderr
         lines = iter(command.stderr.readline, b"")
         assert any(line.endswith(b" numpy\n") for line in lines)  # only the server imports it
-        command.stdin.close()
-        imported = {line.split(b"|")[-1].strip() for line in lines}
+        if interrupted:
+            os.killpg(command.pid, signal.SIGINT)
+        else:
+            command.stdin.close()
+        rest = list(lines)
+    imported = {line.split(b"|")[-1].strip() for line in rest}
     assert b"bench.measure.throughput" not in imported
+    assert all(line.startswith(b"import time:") for line in rest)
