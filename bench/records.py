@@ -287,6 +287,10 @@ class Record(Model):
     seconds: float
     conditions: dict[str, Any]
 
+    def speaks_instead_of(self, earlier: "Record | None") -> bool:
+        """Return whether it does: the newest, but no failure takes back what was measured."""
+        return earlier is None or self.status == "measured" or earlier.status == "failed"
+
 
 class Side(Model):
     """One side of a comparison: what was asked of it, and the revision's commit."""

@@ -53,8 +53,7 @@ def whole_records(store: Store) -> list[tuple[tuple[str, ...], Record]]:
             continue
         group = record.key.model_copy(update={"shard": None}), shard.count
         earlier = groups[group].get(shard.index)
-        # The newest speaks, but a failure does not take back what was measured.
-        if earlier is None or record.status == "measured" or earlier[1].status == "failed":
+        if record.speaks_instead_of(earlier and earlier[1]):
             groups[group][shard.index] = folder, record
             last[group] = place
     for (key, count), parts in groups.items():

@@ -20,7 +20,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 from pydantic import ValidationError
 
 from bench.records import SCHEMA_VERSION, Measure, Record, RowKey
-from zoo.errors import StoreError
+from zoo.errors import StoreError, first_line
 
 RECORD = "record.json"
 PREDICTIONS = "predictions.parquet"
@@ -37,8 +37,9 @@ class Store:
         self.url = url
         try:
             self._fs, self._root = fsspec.core.url_to_fs(url)
-        except (ImportError, ValueError) as error:
-            raise StoreError(f"{url}: no store can be opened there: {error}") from None
+        except (ImportError, ValueError, TypeError, OSError) as error:
+            reason = first_line(error)
+            raise StoreError(f"{url}: no store can be opened there: {reason}") from None
 
     def check_writable(self) -> None:
         """Raise StoreError, before anything is measured, if results cannot be kept here."""
@@ -75,11 +76,12 @@ class Store:
             yield path.removesuffix(f"/{RECORD}"), self._read(path)
 
     def newest(self, measure: Measure, key: RowKey) -> Record | None:
-        """Return the last record of this measurement for this key, if there is one."""
+        """Return the record that speaks of this measurement for this key, if there is one."""
         wanted = key.of(measure)
         match = None
         for _, record in self.records(key.entry):
-            if record.measure == measure and record.key == wanted:
+            same = record.measure == measure and record.key == wanted
+            if same and record.speaks_instead_of(match):
                 match = record
         return match
 
@@ -105,8 +107,10 @@ class Store:
             self._fs.rm_file(f"{self._root}/{name}")
 
     def _read(self, path: str) -> Record:
+        with self._explained(path):
+            stored = self._fs.cat_file(path)
         try:
-            content: dict[str, Any] = json.loads(self._fs.cat_file(path))
+            content: dict[str, Any] = json.loads(stored)
             version = content.get("schema_version", 0)
             if version > SCHEMA_VERSION:
                 raise StoreError(
@@ -149,8 +153,8 @@ class Store:
     def _explained(self, path: str) -> Iterator[None]:
         try:
             yield
-        except OSError as error:
-            reason = error.strerror or str(error)
+        except (OSError, ValueError, NotImplementedError) as error:  # others of remote systems
+            reason = getattr(error, "strerror", None) or first_line(error)
             raise StoreError(
                 f"{path}: cannot be written or read: {reason}; results so far are kept: mend it "
                 "(space, permissions) and run the same command again, or give another --store"

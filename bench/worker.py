@@ -18,9 +18,10 @@ from typing import Any
 from bench import conditions
 from bench.data.decoders import open_decoder
 from bench.executors import Placement
+from bench.executors.ledger import told
 from bench.measure import Batch, Result, Row, measure
 from bench.plan import Job, Settings
-from bench.records import NOT_CHECKED, Accuracy, Complexity, Measure, Record, RowKey, Timed
+from bench.records import NOT_CHECKED, Complexity, Measure, Record, RowKey, Timed
 from bench.stats import median_rse
 from bench.store import Store
 from zoo import build
@@ -156,7 +157,7 @@ def _batch(row: Row, key: RowKey) -> dict[str, Any] | None:
 def _measure_once(name: Measure, key: RowKey, row: Row, store: Store, send: Send) -> None:
     earlier = store.newest(name, key)
     if earlier and _suffices(earlier, row.job):
-        send({**_told(earlier), "event": "kept"})
+        send({**told(earlier), "event": "kept"})
         return
     send({"event": "measuring", "measure": name})
     load_before = conditions.load_average()
@@ -185,7 +186,7 @@ def _measure_once(name: Measure, key: RowKey, row: Row, store: Store, send: Send
         },
     )
     store.append(record, None if result is None else result.predictions)
-    send({**_told(record), "event": "recorded"})
+    send({**told(record), "event": "recorded"})
 
 
 def _suffices(earlier: Record, job: Job) -> bool:
@@ -204,17 +205,6 @@ def _is_exact(evidence: Timed, target_rse: float) -> bool:
     """Return whether a median is as exact as asked, or was tried to be made so up to a cap."""
     tried = evidence.sampling and evidence.sampling.target_rse
     return median_rse(evidence.steps_s) <= target_rse or (tried or math.inf) <= target_rse
-
-
-def _told(record: Record) -> dict[str, Any]:
-    bad = record.evidence.bad_images if isinstance(record.evidence, Accuracy) else ()
-    return {
-        "measure": record.measure,
-        "status": record.status,
-        "reason": record.reason,
-        "seconds": record.seconds,
-        "bad_images": [f"{item.image}: {item.reason}" for item in bad],
-    }
 
 
 def _reason(error: Exception) -> str:

@@ -40,10 +40,13 @@ def corruption_errors(frame: pd.DataFrame) -> pd.DataFrame:
 def _row(key: dict[str, Any], group: pd.DataFrame) -> dict[str, Any]:
     condition = group["dataset_kind"].str.removeprefix(f"{KIND}/")
     whole = group["images"] == group["images_in_dataset"]
+    copies = int(condition[whole].value_counts().max()) if whole.any() else 0
     errors = dict(zip(condition[whole], 1 - group["top1"][whole].astype(float), strict=True))
     images = key.pop("images_in_dataset")
     missing = [name for name in _CONDITIONS if name not in errors]
     row = {**key, "images": images, "conditions": len(_CONDITIONS) - len(missing)}
+    if copies > 1:
+        return {**row, "reason": f"conditions were measured on {copies} copies of the dataset"}
     if missing:
         more = " …" if len(missing) > 3 else ""
         return {**row, "reason": f"not measured whole: {', '.join(missing[:3])}{more}"}

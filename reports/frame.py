@@ -179,8 +179,7 @@ def _row(key: RowKey, records: list[Record], flips: Mapping[RowKey, Flips]) -> d
     for record in records:
         if _says_all_of(key, record.key):
             earlier = chosen.get(record.measure)
-            # The newest speaks, but a failure does not take back what was measured.
-            if earlier is None or record.status == "measured" or earlier.status == "failed":
+            if record.speaks_instead_of(earlier):
                 chosen[record.measure] = record
     row: dict[str, Any] = key.model_dump(exclude={"shard"})
     reasons = []

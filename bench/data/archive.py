@@ -9,6 +9,7 @@ from bench.data.listing import visible
 from zoo.errors import DataError
 
 _BLOCK = 512
+_CHUNK = 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +43,8 @@ def members(path: Path) -> Iterator[Member]:
     """Yield the visible files of an uncompressed archive, in its order.
 
     Raises:
-        DataError: it is compressed, is no archive, or is cut short: the last file must be whole,
-            and the mark of the archive's end must follow it.
+        DataError: it is compressed, is no archive, has links, or is cut short: the last file must
+            be whole, the mark of the archive's end must follow it, and nothing that.
     """
     count, end = 0, 0
     try:
@@ -52,7 +53,14 @@ def members(path: Path) -> Iterator[Member]:
                 archive.members = []  # type: ignore[attr-defined]  # it keeps all that it has seen
                 end = info.offset_data + (-(-info.size // _BLOCK) * _BLOCK if info.isreg() else 0)
                 parts = [part for part in info.name.split("/") if part != "."]
-                if info.isreg() and all(visible(part) for part in parts):
+                if not all(visible(part) for part in parts):
+                    continue
+                if info.issym() or info.islnk():
+                    raise DataError(
+                        f"{path}: {info.name} is a link, without the file's bytes; pack the files "
+                        "themselves: tar --dereference --hard-dereference"
+                    )
+                if info.isreg():
                     count += 1
                     yield Member("/".join(parts), path, info.offset_data, info.size)
     except tarfile.TarError as error:
@@ -65,3 +73,9 @@ def members(path: Path) -> Iterator[Member]:
         file.seek(end)
         if file.read(_BLOCK) != bytes(_BLOCK):
             raise DataError(f"{path}: cut short after {count} files: no end of the archive")
+        while behind := file.read(_CHUNK):
+            if behind.strip(b"\0"):
+                raise DataError(
+                    f"{path}: more lies behind its end, after {count} files: another archive? "
+                    "Pack all files into one"
+                )

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from bench.data.listing import Layout, Listing, Reader, look_at
-from zoo.errors import DataError, UnknownNameError
+from zoo.errors import DataError, UnknownNameError, first_line
 
 IMAGENET_CLASSES = 1000
 
@@ -220,8 +220,21 @@ def list_images(path: str, labels_file: Path | None = None) -> Listing:
     """List the images at a path, by the one layout that fits what lies there.
 
     Raises:
-        DataError: no layout fits, or several do.
+        DataError: no layout fits, or several do; or it cannot be read.
     """
+    try:
+        listing = _list(path, labels_file)
+        "\n".join(listing.images).encode()
+    except UnicodeEncodeError as error:
+        name = str(error.object).splitlines()[error.object[: error.start].count("\n")]
+        raise DataError(f"{path}: the file name {name!r} is no UTF-8: rename it") from None
+    except OSError as error:
+        reason = error.strerror or first_line(error)
+        raise DataError(f"{error.filename or path}: cannot be read: {reason}") from None
+    return listing
+
+
+def _list(path: str, labels_file: Path | None) -> Listing:
     found = look_at(path)
     fitting = [name for name in LAYOUTS if _layout(name).fits(found)]
     if len(fitting) == 1:

@@ -8,6 +8,7 @@ import csv
 import io
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -100,9 +101,16 @@ def find_labels(
 
 def _from_csv(images: Sequence[str], where: Path, source: str, data: bytes) -> Labels:
     """Match the rows of a CSV with the images, one to one."""
-    rows = _csv_rows(source, data)
+    try:
+        rows = _csv_rows(source, data)
+    except csv.Error as error:
+        raise DataError(f"{source}: no CSV file: {error}") from None
     bare = not any(Path(name).suffix for name in rows)
     key_of = {image: str(Path(image).with_suffix("")) if bare else image for image in images}
+    images_of = Counter(key_of.values())
+    twice = [image for image, key in key_of.items() if images_of[key] > 1]
+    if twice:
+        raise DataError(f"{source}: names files without suffixes, and {_shown(twice)} are alike")
     missing = [image for image, key in key_of.items() if key not in rows]
     if missing:
         raise DataError(f"{source}: has no label of {_shown(missing)}, in {where}")

@@ -109,23 +109,29 @@ def visible(name: str) -> bool:
     return not name.startswith(".")
 
 
+def size_bytes(path: Path) -> int:
+    """Return a file's size; 0 of a broken link, which is named when it is read."""
+    return path.stat().st_size if path.exists() else 0
+
+
 def check_whole(paths: Sequence[Path], *, named: bool) -> None:
     """Check that shards are of one set and, unless the user named each, that none is missing.
 
     Raises:
         DataError: they are not.
     """
-    stems = Counter(re.sub(r"\d+", "*", path.name) for path in paths)
+    names = [_without_hash(path.name) for path in paths]
+    stems = Counter(re.sub(r"\d+", "*", name) for name in names)
     if len(stems) > 1:
         shown = ", ".join(f"{count} of {stem}" for stem, count in sorted(stems.items()))
         pattern = paths[0].parent / min(stems)
         raise DataError(
             f"{paths[0].parent}: files of several sets: {shown}; name one, like '{pattern}'"
         )
-    numbers = [[int(n) for n in re.findall(r"\d+", path.stem)] for path in paths]
+    numbers = [[int(n) for n in re.findall(r"\d+", Path(name).stem)] for name in names]
     if named or not numbers[0]:
         return
-    total = re.search(r"-of-(\d+)", paths[0].name)
+    total = re.search(r"-of-(\d+)", names[0])
     place = -2 if total and len(numbers[0]) > 1 else -1
     have = {each[place] for each in numbers}
     want = range(int(total[1])) if total else range(min(have), max(have) + 1)
@@ -134,9 +140,19 @@ def check_whole(paths: Sequence[Path], *, named: bool) -> None:
         raise DataError(f"{paths[0].parent}: shards are missing: {shown} ({len(missing)} in all)")
 
 
+def _without_hash(name: str) -> str:
+    """Return a shard's name without the digest that Hugging Face put behind the numbers once."""
+    return re.sub(r"(-of-\d+)-[0-9a-f]{8,}", r"\1", name)
+
+
 def _look_into(folder: Path) -> Found:
     items = sorted((item for item in os.scandir(folder) if visible(item.name)), key=_name)
-    found = _sorted_out(folder, [Path(item.path) for item in items if item.is_file()])
+    files = [Path(item.path) for item in items if not item.is_dir()]
+    for path in files:
+        # A broken link to an image is listed, and named when it is read.
+        if not path.exists() and path.suffix.lower() not in IMAGE_SUFFIXES:
+            raise DataError(f"{path}: a link to nothing; restore what it points to, or remove it")
+    found = _sorted_out(folder, files)
     folders = tuple(item.name for item in items if item.is_dir())
     if folders == ("data",) and (inside := _look_into(folder / "data").parquets):
         # A copy of a repository of Hugging Face, which has its files in there.
@@ -177,7 +193,7 @@ def _matches(pattern: Path) -> list[Path]:
         if not matching:
             raise DataError(f"{pattern}: no file {pattern.parent / name}")
         found += [pattern.parent / match for match in matching]
-    return found
+    return list(dict.fromkeys(found))  # parts of a pattern may overlap
 
 
 def _braces(name: str) -> list[str]:

@@ -16,7 +16,7 @@ import shutil
 import struct
 import threading
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,6 +32,8 @@ from zoo.errors import DataError, first_line
 
 _SUFFIX = ".pixels"
 _PART = ".part"
+# Of an image in the index: two digests.
+_INDEX_BYTES = 64
 _MAGIC = b"zoobench-pixels1"
 # The index's length and sha256, and the magic.
 _TAIL = struct.Struct("<Q32s16s")
@@ -125,11 +127,12 @@ class PixelCache:
         Raises:
             DataError: there is no room, or another process writes the same.
         """
-        size = key.images * _size(shape)
+        size = key.images * (_size(shape) + _INDEX_BYTES)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            self._make_room(size, {*keep, key.file_name})
-            return PixelWriter(self.folder / key.file_name, key, shape)
+            with _alone_in(self.folder):  # until its room is taken, nobody else looks for any
+                self._make_room(size, {*keep, key.file_name})
+                return PixelWriter(self.folder / key.file_name, key, shape)
         except OSError as error:
             reason = error.strerror or first_line(error)
             raise DataError(f"{self.folder}: {size / 1e9:.3g} GB of pixels: {reason}") from None
@@ -375,7 +378,18 @@ def _is_same_file(stream: BinaryIO, path: Path) -> bool:
         return False
 
 
-def _lock(stream: BinaryIO, how: int) -> bool:
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Keep other processes that ask for it out of a folder."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        _lock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _lock(stream: BinaryIO | int, how: int) -> bool:
     """Lock a file; return False if another process has it. A system without locks says True."""
     try:
         fcntl.flock(stream, how)

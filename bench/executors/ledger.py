@@ -6,7 +6,7 @@ from typing import Any
 
 from bench.executors import Listener
 from bench.plan import Job
-from bench.records import Measure, Record, RowKey
+from bench.records import Accuracy, Measure, Record, RowKey
 from bench.store import Store
 from zoo.errors import StoreError
 
@@ -23,6 +23,7 @@ class Ledger:
         self._job = job
         self._listen = listen
         self._started = time.monotonic()
+        self._started_at = _now()
         self._left = list(job.measures)
         self._keys: dict[Measure, RowKey] = {}
         self._well = True
@@ -48,22 +49,44 @@ class Ledger:
 
     def close(self, reason: str) -> bool:
         """Record why measurements are missing, if any are; return whether all went well."""
-        for measure in self._left:
-            entry = self._job.entry
-            key = self._keys.get(measure, RowKey(entry=entry.name, network=entry.network_id))
-            self._record_failure(measure, key, reason)
-            event = {"event": "recorded", "measure": measure, "status": "failed"}
-            self._listen(self._job, {**event, "reason": reason})
-        return self._well and not self._left
+        for measure in list(self._left):
+            record = self._untold(measure) or self._record_failure(measure, reason)
+            self.hear({"event": "recorded", **told(record)})
+        return self._well
 
-    def _record_failure(self, measure: Measure, key: RowKey, reason: str) -> None:
+    def _untold(self, measure: Measure) -> Record | None:
+        """Return what the row measured and could not tell any more, because it was killed."""
+        key = self._keys.get(measure)
+        record = key and Store(self._job.store).newest(measure, key)
+        return record if record and record.started_at >= self._started_at else None
+
+    def _record_failure(self, measure: Measure, reason: str) -> Record:
+        entry = self._job.entry
+        key = self._keys.get(measure, RowKey(entry=entry.name, network=entry.network_id))
         record = Record(
             measure=measure,
             key=key,
             status="failed",
             reason=reason,
-            started_at=datetime.now(UTC).isoformat(timespec="seconds"),
+            started_at=_now(),
             seconds=time.monotonic() - self._started,
             conditions={"settings": self._job.settings.model_dump()},
         )
         Store(self._job.store).append(record)
+        return record
+
+
+def told(record: Record) -> dict[str, Any]:
+    """Return what is told of a record."""
+    bad = record.evidence.bad_images if isinstance(record.evidence, Accuracy) else ()
+    return {
+        "measure": record.measure,
+        "status": record.status,
+        "reason": record.reason,
+        "seconds": record.seconds,
+        "bad_images": [f"{item.image}: {item.reason}" for item in bad],
+    }
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -49,7 +49,7 @@ def ask(target: Callable[..., None], *arguments: Any) -> Iterator[Any]:
     try:
         while (answer := process.pipe.recv()) is not None:
             yield answer
-    except EOFError:
+    except (EOFError, OSError):  # also in the middle of a message
         raise ZoobenchError(process.last_words()) from None
     finally:
         process.end()
@@ -186,7 +186,7 @@ class _Row:
         while self.pipe.poll():
             try:
                 event = self.pipe.recv()
-            except (EOFError, ConnectionResetError):
+            except (EOFError, OSError):  # also in the middle of a message
                 self._reason = self._worker.last_words()
                 return False
             if event["event"] == "done":

@@ -10,7 +10,7 @@ import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +24,7 @@ from bench.measure import Row
 from bench.measure.scoring import Predictions
 from bench.measure.tally import Tally
 from zoo.entry import Preprocess
-from zoo.errors import DataError, with_type
+from zoo.errors import DataError, MeasureError, with_type
 
 Places = NDArray[np.intp]
 
@@ -122,8 +122,17 @@ class FilePixels:
             if writers and self.own:
                 self.own.put(index, target, digest)
             for sink in self.others if writers else ():
-                sink.writer.put(index, self.decoder.crop(image, sink.preprocess), digest)
+                self._put(index, image, digest, sink)
         return None
+
+    def _put(self, index: int, image: Any, digest: bytes, sink: _Sink) -> None:
+        """Make the pixels of another geometry, whose mishaps are for its own row to tell."""
+        try:
+            sink.writer.put(index, self.decoder.crop(image, sink.preprocess), digest)
+        except UNREADABLE as error:
+            sink.writer.put_bad(index, with_type(error), digest)
+        except MeasureError as error:
+            sink.writer.fail(str(error))
 
 
 @dataclass(frozen=True)
@@ -254,5 +263,6 @@ def _stamp(dataset: Dataset) -> str:
         with suppress(OSError):  # gone since it was listed: the row will say so
             status = path.stat()
             if stat.S_ISREG(status.st_mode):
-                times.update(b"%d;" % status.st_mtime_ns)
+                # tar and rsync keep the time of the content, and cannot keep that of the change.
+                times.update(b"%d %d;" % (status.st_mtime_ns, status.st_ctime_ns))
     return times.hexdigest()

@@ -56,6 +56,21 @@ def test_nothing_is_overwritten_and_the_newest_speaks(tmp_path: Path) -> None:
     assert store.newest("throughput", record().key) is None
 
 
+def test_a_failure_does_not_take_back_what_was_measured(tmp_path: Path) -> None:
+    store = Store(str(tmp_path))
+    store.append(record())
+    store.append(record(status="failed", reason="killed", evidence=None))
+    newest = store.newest("complexity", record().key)
+    assert newest is not None
+    assert newest.status == "measured"
+
+
+@pytest.mark.parametrize("url", ["zip://nothing", "data:abc", "reference://x"])
+def test_a_url_of_no_store_is_one_line(url: str) -> None:
+    with pytest.raises(StoreError, match=url.partition(":")[0]):
+        Store(url).check_writable()
+
+
 def test_an_object_store_works_like_a_folder() -> None:
     store = Store("memory://bucket/zoo")
     store.append(record("a"), predictions=b"p")

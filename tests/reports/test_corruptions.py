@@ -77,6 +77,15 @@ def test_an_unread_image_makes_a_condition_a_part() -> None:
     assert pd.isna(row["mce"])
 
 
+def test_two_copies_of_the_images_are_not_mixed() -> None:
+    other = _frame(_alexnets()).iloc[[3]]
+    (row,) = corruption_errors(pd.concat([_frame(_alexnets()), other], ignore_index=True)).to_dict(
+        "records"
+    )
+    assert pd.isna(row["mce"])
+    assert "2 copies" in row["reason"]
+
+
 def test_extra_corruptions_do_not_count() -> None:
     errors = {**_alexnets(), "speckle_noise/1": 0.99}
     (row,) = corruption_errors(_frame(errors)).to_dict("records")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from bench.data.labels import Shelf, find_labels, shelf_beside, shelf_of
 from bench.data.layouts.folder import FileReader
-from bench.data.listing import Found, Layout, Listing
+from bench.data.listing import Found, Layout, Listing, size_bytes
 
 
 def list_flat(found: Found, labels_file: Path | None = None) -> Listing:
@@ -20,7 +20,7 @@ def list_flat(found: Found, labels_file: Path | None = None) -> Listing:
         root=root,
         images=found.images,
         targets=labels.targets,
-        sizes=tuple((root / image).stat().st_size for image in found.images),
+        sizes=tuple(size_bytes(root / image) for image in found.images),
         reader=FileReader(root),
         note=labels.note,
     )

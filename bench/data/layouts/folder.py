@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.data.listing import Found, Layout, Listing, visible
+from bench.data.listing import Found, Layout, Listing, size_bytes, visible
 from zoo.errors import DataError
 
 
@@ -15,7 +15,8 @@ def list_class_folders(found: Found, labels_file: Path | None = None) -> Listing
     and the row is marked partial, so that a dataset never shrinks in silence.
 
     Raises:
-        DataError: a labels file was named, which class folders do without.
+        DataError: a labels file was named, which class folders do without, or links to folders.
+        OSError: a folder cannot be listed.
     """
     if labels_file is not None:
         raise DataError(f"{found.path}: class folders are the labels; leave out --labels FILE")
@@ -57,11 +58,18 @@ class FileReader:
 def _files(folder: Path) -> list[tuple[Path, int]]:
     """Return all visible files below the folder, with their sizes, in sorted order."""
     found: list[tuple[Path, int]] = []
-    for parent, folders, files in os.walk(folder):
+    for parent, folders, files in os.walk(folder, onerror=_refuse):
         folders[:] = [name for name in folders if visible(name)]
+        for path in (Path(parent, name) for name in folders):
+            if path.is_symlink():
+                raise DataError(f"{path}: a link to a folder; put its files into the class folder")
         paths = (Path(parent, name) for name in files if visible(name))
-        found.extend((path, path.stat().st_size) for path in paths if path.exists())
+        found.extend((path, size_bytes(path)) for path in paths)
     return sorted(found)
+
+
+def _refuse(error: OSError) -> None:
+    raise error
 
 
 def _fits(found: Found) -> bool:

@@ -53,7 +53,10 @@ def list_parquet(found: Found, labels_file: Path | None = None) -> Listing:
     names: list[str] | None = None
     for path in found.parquets:
         with _open(path) as file:
-            names = names or _label_names(file)
+            own = _label_names(path, file)
+            if path != found.parquets[0] and own != names:
+                raise DataError(f"{path}: its names of labels are not those of {found.parquets[0]}")
+            names = own
             for group in range(file.num_row_groups):
                 rows = _rows(path, file, group)
                 places += [_Place(path, group, row) for row in range(len(rows))]
@@ -162,13 +165,19 @@ def _ids(places: Sequence[_Place], paths: Sequence[str | None]) -> list[str]:
     return images
 
 
-def _label_names(file: pq.ParquetFile) -> list[str] | None:
+def _label_names(path: Path, file: pq.ParquetFile) -> list[str] | None:
     """Return the names of the labels in Hugging Face's metadata, if it has them."""
     stored = (file.schema_arrow.metadata or {}).get(b"huggingface")
     if stored is None:
         return None
-    features: Any = json.loads(stored).get("info", {}).get("features", {})
-    return features.get("label", {}).get("names")
+    try:
+        features: Any = json.loads(stored).get("info", {}).get("features", {})
+        names: list[str] | None = features.get("label", {}).get("names")
+    except (ValueError, AttributeError) as error:
+        raise DataError(
+            f"{path}: its metadata 'huggingface' has no names of labels: {first_line(error)}"
+        ) from None
+    return names
 
 
 def _targets(path: Path, labels: Sequence[Target], names: list[str] | None) -> tuple[Target, ...]:
@@ -186,12 +195,17 @@ def _targets(path: Path, labels: Sequence[Target], names: list[str] | None) -> t
     if len(names) != len(wnids()) or set(names) <= set(wnids()):
         return by_name
     pairs = list(zip(names, class_names(), strict=True))
-    agreeing = [_bare(ours) == _bare(theirs) for theirs, ours in pairs]
-    if sum(agreeing) < _NAMES_AGREE * len(pairs):
-        first = agreeing.index(False)
+    odd_places = {
+        place for place, (theirs, ours) in enumerate(pairs) if _bare(theirs) != _bare(ours)
+    }
+    # Another spelling names no other class; a name that was moved names one that lacks its own.
+    place_of = {_bare(ours): place for place, (_, ours) in enumerate(pairs)}
+    moved = {place for place in odd_places if place_of.get(_bare(names[place])) in odd_places}
+    if moved or len(odd_places) > (1 - _NAMES_AGREE) * len(pairs):
+        first = min(moved or odd_places)
         raise DataError(
             f"{path}: its labels are not in ImageNet's order: label {first} is {names[first]!r}, "
-            f"expected {class_names()[first]!r} ({len(pairs) - sum(agreeing)} differ)"
+            f"expected {class_names()[first]!r} ({len(odd_places)} differ)"
         )
     return tuple(labels)
 

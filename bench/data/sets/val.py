@@ -1,10 +1,12 @@
 """ImageNet-1k's validation set: 50,000 images, 50 a class."""
 
 from bench.data.dataset import Dataset, LabelSet
-from bench.data.labels import VAL_IMAGES, val_number
+from bench.data.imagenet import wnids
+from bench.data.labels import VAL_IMAGES, labels_by_number, val_number
 from bench.data.listing import Listing
 from bench.data.sets import c
 from bench.data.sets.imagenet import imagenet_dataset
+from zoo.errors import DataError, MissingExtraError
 
 KIND = "imagenet-val"
 
@@ -20,7 +22,20 @@ def _knows(listing: Listing) -> bool:
 
 
 def _label(listing: Listing, path: str) -> Dataset:
-    return imagenet_dataset(listing, path, KIND)
+    dataset = imagenet_dataset(listing, path, KIND)
+    try:
+        listed = labels_by_number()
+    except MissingExtraError:
+        return dataset  # nothing here knows better
+    numbers = map(val_number, dataset.images)
+    for image, number, label in zip(dataset.images, numbers, dataset.labels, strict=True):
+        known = listed.get(number or 0)
+        if known is not None and known != label:
+            raise DataError(
+                f"{path}: {image} has the label {wnids()[label]}, and the validation set's image "
+                f"of that name has {wnids()[known]}: mend the labels, or rename other images"
+            )
+    return dataset
 
 
 SET = LabelSet(KIND, "ImageNet-1k's validation set", VAL_IMAGES, 50, _knows, _label)

@@ -1,8 +1,11 @@
 """The same photographs come out of every layout, or the layout is refused in one clear line."""
 
 import io
+import os
 import shutil
+import tarfile
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -280,8 +283,121 @@ def test_parquets_names_of_labels_are_checked(tmp_path: Path, pictures: Photogra
     with pytest.raises(DataError, match=r"not in ImageNet's order: label 0 is 'goldfish"):
         _opened(miniatures.parquet(tmp_path / "a", pictures, names=turned))
     by_wnid = [*wnids()[1:], wnids()[0]]
-    shifted = _opened(miniatures.parquet(tmp_path / "b", pictures, names=by_wnid))
+    shifted = _opened(miniatures.parquet(tmp_path / "b", pictures, names=by_wnid, paths=False))
     assert shifted.labels == tuple((label + 1) % 1000 for _, label in pictures)
+    swapped = [class_names()[1], class_names()[0], *class_names()[2:]]
+    with pytest.raises(DataError, match=r"label 0 is 'goldfish.*\(2 differ\)"):
+        _opened(miniatures.parquet(tmp_path / "c", pictures, names=swapped))
+    respelt = ["tenches", *class_names()[1:]]
+    assert len(_opened(miniatures.parquet(tmp_path / "d", pictures, names=respelt))) == 20
+
+
+def test_parquet_files_that_name_labels_differently_are_refused(
+    tmp_path: Path, pictures: Photographs
+) -> None:
+    one = miniatures.parquet(tmp_path / "one", pictures)
+    names = [*wnids()[1:], wnids()[0]]
+    other = miniatures.parquet(tmp_path / "other", pictures, names=names)
+    second = "data/validation-00001-of-00002.parquet"
+    shutil.copy(other / second, one / second)
+    with pytest.raises(DataError, match="names of labels are not those of"):
+        _opened(one)
+
+
+@pytest.mark.parametrize("metadata", ["no json", "[]", '{"info": {"features": null}}'])
+def test_parquet_metadata_of_another_shape_is_one_line(
+    tmp_path: Path, pictures: Photographs, metadata: str
+) -> None:
+    folder = miniatures.parquet(tmp_path, pictures, files=1)
+    (path,) = (folder / "data").iterdir()
+    pq.write_table(pq.read_table(path).replace_schema_metadata({"huggingface": metadata}), path)
+    with pytest.raises(DataError, match="no names of labels"):
+        _opened(folder)
+
+
+def test_parquet_with_a_digest_in_its_name_is_one_set(
+    tmp_path: Path, pictures: Photographs
+) -> None:
+    folder = miniatures.parquet(tmp_path, pictures)
+    for path, digest in zip(
+        sorted((folder / "data").iterdir()), ("e3b0c442", "98fc1c14"), strict=True
+    ):
+        path.rename(path.with_name(f"{path.stem}-{digest}.parquet"))
+    assert len(_opened(folder)) == 20
+
+
+def test_an_image_that_fits_a_pattern_twice_is_there_once(
+    tmp_path: Path, pictures: Photographs
+) -> None:
+    folder = miniatures.webdataset(tmp_path / "set", pictures, shard=1)
+    assert len(_opened(folder / "*{00000..000019}.tar")) == 20
+    assert len(_opened(folder / "imagenet-val-{000000..000019}*.tar")) == 20
+    for path in sorted(folder.iterdir()):
+        path.rename(path.with_name(f"s{int(path.stem[-6:])}.tar"))
+    assert len(_opened(folder / "s{0..19}*.tar")) == 20  # s1* is s10.tar too
+
+
+@pytest.mark.parametrize("make", [miniatures.class_folders, miniatures.flat_with_csv])
+def test_a_broken_link_is_an_image_that_cannot_be_read(
+    tmp_path: Path, pictures: Photographs, make: Callable[..., Path]
+) -> None:
+    folder = make(tmp_path / "set", pictures)
+    path = next(path for path in sorted(folder.rglob("*")) if path.suffix in (".JPEG", ".jpg"))
+    path.unlink()
+    path.symlink_to(tmp_path / "gone")
+    dataset = _opened(folder)
+    assert len(dataset) == 20
+    with pytest.raises(FileNotFoundError):
+        dataset.read(dataset.images.index(path.relative_to(folder).as_posix()))
+
+
+def test_links_that_would_hide_images_are_refused(tmp_path: Path, pictures: Photographs) -> None:
+    folder = miniatures.class_folders(tmp_path / "set", pictures)
+    (folder / "n01440764x").symlink_to(tmp_path / "gone")
+    with pytest.raises(DataError, match="n01440764x: a link to nothing"):
+        _opened(folder)
+    (folder / "n01440764x").unlink()
+    (next(folder.iterdir()) / "more").symlink_to(tmp_path, target_is_directory=True)
+    with pytest.raises(DataError, match="more: a link to a folder"):
+        _opened(folder)
+
+
+def test_a_file_name_that_is_no_utf8_is_named(tmp_path: Path, pictures: Photographs) -> None:
+    folder = miniatures.class_folders(tmp_path / "set", pictures)
+    path = next(folder.glob("*/*"))
+    path.rename(path.with_name(os.fsdecode(b"caf\xe9.JPEG")))
+    with pytest.raises(DataError, match=r"caf.*no UTF-8: rename it"):
+        _opened(folder)
+
+
+def test_a_tar_with_links_or_with_another_behind_it_is_refused(
+    tmp_path: Path, pictures: Photographs
+) -> None:
+    whole = miniatures.tar_of_class_folders(tmp_path / "a", pictures)
+    linked = tmp_path / "linked.tar"
+    shutil.copy(whole, linked)
+    with tarfile.open(linked, "a") as archive:
+        info = tarfile.TarInfo("val/n01440764/link.JPEG")
+        info.type, info.linkname = tarfile.SYMTYPE, "x.JPEG"
+        archive.addfile(info)
+    with pytest.raises(DataError, match=r"link\.JPEG is a link.*--dereference"):
+        _opened(linked)
+    twice = tmp_path / "twice.tar"
+    twice.write_bytes(2 * whole.read_bytes())
+    with pytest.raises(DataError, match="more lies behind its end, after 20 files"):
+        _opened(twice)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [('file,label\n"a.jpg,' + "x" * 140_000, "no CSV file"), ("file,label\na,3\n", "are alike")],
+)
+def test_a_csv_that_cannot_be_matched_is_one_line(tmp_path: Path, text: str, said: str) -> None:
+    for name in ("a.jpg", "a.png"):
+        (tmp_path / name).write_bytes(b"")
+    (tmp_path / "labels.csv").write_text(text)
+    with pytest.raises(DataError, match=said):
+        _opened(tmp_path)
 
 
 def test_parquet_keeps_few_row_groups(

@@ -9,6 +9,7 @@ import torch
 
 from bench.data.dataset import Dataset, each_of, open_dataset, open_told
 from bench.data.imagenet import wnids
+from bench.data.labels import labels_by_number
 from bench.data.sets.masked import classes_of
 from bench.data.sets.real import real_labels
 from bench.measure import scoring
@@ -213,10 +214,19 @@ def test_the_validation_sets_images_of_as_classes_are_not_a(
     tmp_path: Path, pictures: Photographs
 ) -> None:
     files = {
-        f"{wnid}/ILSVRC2012_val_{i:08d}.JPEG": pictures[0][0]
-        for i, wnid in enumerate(classes_of("a"), start=1)
+        f"{wnids()[label]}/ILSVRC2012_val_{number:08d}.JPEG": pictures[0][0]
+        for number, label in labels_by_number().items()
+        if wnids()[label] in classes_of("a")
     }
     assert _opened(_write(tmp_path / "set", files)).kind == "imagenet-val"
+
+
+def test_the_validation_sets_names_under_other_labels_are_refused(
+    tmp_path: Path, pictures: Photographs
+) -> None:
+    files = {"n01440764/ILSVRC2012_val_00000001.JPEG": pictures[0][0]}  # a sea snake
+    with pytest.raises(DataError, match=r"has the label n01440764.*of that name has n01751748"):
+        _opened(_write(tmp_path / "set", files))
 
 
 # Sketch

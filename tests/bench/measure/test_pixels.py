@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from bench.data.dataset import open_dataset
 from bench.data.decoders.pillow import PillowDecoder
@@ -155,6 +156,33 @@ def test_a_file_that_changed_and_kept_its_size_is_decoded_again(
     os.utime(pictures[0], ns=(1, 1))
     assert _load(_row(lite0, str(class_folders)))[2] == "files"
     assert _load(_row(lite0, str(class_folders)))[2] == "cache"
+
+
+def test_pixels_of_another_row_cost_this_one_nothing(lite0: Entry, class_folders: Path) -> None:
+    narrow = next(class_folders.iterdir()) / "narrow.png"
+    Image.new("RGB", (900, 1)).save(narrow)
+    override = {**lite0.preprocess, "crop_mode": "border"}
+    bordered = lite0.model_copy(update={"preprocess": override})
+    data = str(class_folders)
+    plain = _load(_row(lite0, data, also=(build.preprocess(bordered),)))[1]
+    assert plain.bad == []
+    _, alone, kind = _load(_row(bordered, data, cache_bytes=0))
+    assert kind == "files"
+    _, cached, kind = _load(_row(bordered, data))
+    assert kind == "cache"
+    assert len(alone.bad) == 1  # the border would be 0 pixels high
+    assert cached.bad == alone.bad
+
+
+def test_a_file_put_back_with_its_old_time_is_decoded_again(
+    lite0: Entry, class_folders: Path
+) -> None:
+    _load(_row(lite0, str(class_folders)))
+    path = sorted(class_folders.glob("*/*"))[0]
+    modified = path.stat().st_mtime_ns
+    path.write_bytes(path.read_bytes()[:-10] + bytes(10))
+    os.utime(path, ns=(modified, modified))  # as tar and rsync do
+    assert _load(_row(lite0, str(class_folders)))[2] == "files"
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
