@@ -67,7 +67,7 @@ def test_a_failure_does_not_take_back_what_was_measured(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("url", ["zip://nothing", "data:abc", "reference://x"])
 def test_a_url_of_no_store_is_one_line(url: str) -> None:
-    with pytest.raises(StoreError, match=url.partition(":")[0]):
+    with pytest.raises(StoreError, match="store"):
         Store(url).check_writable()
 
 
