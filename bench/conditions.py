@@ -68,6 +68,8 @@ def resolve_device(asked: str) -> str:
         index = torch.device(asked).index or 0
         if index >= torch.cuda.device_count():
             raise MeasureError(f"device {asked!r}: there are {torch.cuda.device_count()} GPUs")
+    elif asked != "cpu":
+        raise MeasureError(f"device {asked!r}: unknown; choices: auto, cpu, cuda, cuda:N")
     return asked
 
 

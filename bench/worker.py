@@ -21,7 +21,7 @@ from bench.executors import Placement
 from bench.executors.ledger import told
 from bench.measure import Batch, Result, Row, measure
 from bench.plan import Job, Settings
-from bench.records import NOT_CHECKED, Complexity, Measure, Record, RowKey, Timed
+from bench.records import NOT_CHECKED, Accuracy, Complexity, Measure, Record, RowKey, Timed
 from bench.stats import median_rse
 from bench.store import Store
 from zoo import build
@@ -192,6 +192,8 @@ def _measure_once(name: Measure, key: RowKey, row: Row, store: Store, send: Send
 def _suffices(earlier: Record, job: Job) -> bool:
     """Return whether an earlier record answers what the job asks."""
     if earlier.status == "failed":
+        return not job.retry_failed
+    if isinstance(earlier.evidence, Accuracy) and earlier.evidence.bad_images:
         return not job.retry_failed
     if isinstance(earlier.evidence, Timed):
         return job.target_rse is None or _is_exact(earlier.evidence, job.target_rse)

@@ -55,7 +55,7 @@ def _percent(name: str) -> Callable[[Any], str]:
 
 def _macs(row: Any) -> str:
     text = number(row["macs"], scale=1e-9, digits=3)
-    doubt = row["counters_agree"] is not pd.NA and not row["counters_agree"]
+    doubt = not pd.isna(row["counters_agree"]) and not row["counters_agree"]
     return f"{text}?" if doubt or not pd.isna(row["uncounted_operators"]) else text
 
 
@@ -188,15 +188,15 @@ def _notes(lines: list[pd.Series]) -> list[str]:
             notes.append(f"* {row['entry']}: partial, {bad} of {row['images_in_dataset']} unread")
         if not pd.isna(row["uncounted_operators"]):
             notes.append(f"? {row['entry']}: uncounted operators: {row['uncounted_operators']}")
-        if row["counters_agree"] is not pd.NA and not row["counters_agree"]:
+        if not pd.isna(row["counters_agree"]) and not row["counters_agree"]:
             other = number(row["macs_fvcore"], scale=1e-9, digits=3)
             notes.append(f"? {row['entry']}: the counters disagree: fvcore counts {other} G")
-        if row["batch_policy"] is not pd.NA and row["batch_policy"] == "auto":
+        if not pd.isna(row["batch_policy"]) and row["batch_policy"] == "auto":
             notes.append(f"{row['entry']}: batch {row['batch_size']}, {row['batch_note']}")
         notes += [
             f"~ {row['entry']}, batch {row['batch_size']}: {what}: {_noise(row, prefix)}"
             for prefix, what in (("", "noisy speed"), ("train_", "noisy training speed"))
-            if row[f"{prefix}noisy"] is not pd.NA and row[f"{prefix}noisy"]
+            if not pd.isna(row[f"{prefix}noisy"]) and row[f"{prefix}noisy"]
         ]
         if not pd.isna(row["reason"]):
             notes.append(f"{ABSENT} {row['entry']}: {row['reason']}")

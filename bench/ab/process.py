@@ -33,6 +33,7 @@ class SideProcess:
 
     def __init__(self, name: str, python: str, folder: Path | None) -> None:
         self._name = name
+        self._python = python
         # Closed by ``end``; both ends write where it ends.
         self._log = cast(IO[str], tempfile.TemporaryFile("a+", prefix="zoobench-"))  # noqa: SIM115
         self._row_starts_at = 0
@@ -120,7 +121,13 @@ class SideProcess:
         line = cast(IO[str], self._process.stdout).readline()
         if not line:
             raise self._dead(self._process.wait())
-        answer: dict[str, Any] = json.loads(line)
+        try:
+            answer: dict[str, Any] = json.loads(line)
+        except ValueError:
+            raise MeasureError(
+                f"side {self._name}: {self._python} answers {line.strip()!r}, which is no Python "
+                "interpreter's answer; give a venv's bin/python"
+            ) from None
         if "ended" in answer:
             self._in_row = False
             raise self._dead(answer["ended"])

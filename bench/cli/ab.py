@@ -68,7 +68,7 @@ def ab(
     The sides differ in settings, in the interpreter (another torch or timm), or in the git
     revision of the networks' code.
 
-    Example: [bold]zoobench ab 'resnet*' --a precision=fp32 --b precision=bf16[/bold]
+    Example: [bold]zoobench ab 'efficientnet*' --a precision=fp32 --b precision=bf16[/bold]
 
     Exit code 1 if a row is slower or failed, 3 if none is but one is ambiguous, 2 for a mistake.
     """

@@ -169,7 +169,8 @@ def describe(job: Job, event: dict[str, Any], seconds: float) -> str:
         return ""
     done = f"{event['measure']} {'kept from before' if kind == 'kept' else 'done'}"
     if event["status"] == "failed":
-        return f"{row}: {event['measure']} FAILED: {event['reason']}"
+        before = " (kept from before; --retry-failed measures it again)" if kind == "kept" else ""
+        return f"{row}: {event['measure']} FAILED: {event['reason']}{before}"
     bad = event.get("bad_images") or []
     shown = "".join(f"\n  unreadable: {line}" for line in bad[:10])
     more = f"\n  … and {len(bad) - 10} more" if len(bad) > 10 else ""

@@ -49,8 +49,12 @@ def report(
 def _measured(store: str | None, format_name: str) -> bytes:
     from reports import load_frame
     from reports.table import render
+    from zoo.errors import StoreError
 
-    return render(load_frame(store or DEFAULT_STORE), format_name)
+    frame = load_frame(store or DEFAULT_STORE)
+    if frame.empty:
+        raise StoreError(f"{store or DEFAULT_STORE}: holds no records; zoobench run makes them")
+    return render(frame, format_name)
 
 
 def _audited(store: str | None, table: str, format_name: str) -> bytes:

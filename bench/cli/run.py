@@ -100,7 +100,10 @@ def run(
         float | None, typer.Option(min=1, help="Seconds that a row may take.", metavar="S")
     ] = None,
     retry_failed: Annotated[
-        bool, typer.Option("--retry-failed", help="Measure again what failed before.")
+        bool,
+        typer.Option(
+            "--retry-failed", help="Measure again what failed before, or had unreadable images."
+        ),
     ] = False,
 ) -> None:
     """Measure entries; skip what the store has already; print the table of the whole store.

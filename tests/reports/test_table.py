@@ -68,6 +68,13 @@ def test_a_noisy_speed_has_a_mark_and_says_how_noisy() -> None:
     assert "~ a, batch 8: noisy speed: steps' quartiles 66.7 % apart, standard error" in text
 
 
+def test_a_failed_row_says_nothing_of_speeds_that_nobody_asked_for() -> None:
+    text = render(to_frame([_record(None, reason="no weights")]), "md").decode()
+    assert "– a: accuracy: no weights" in text
+    assert "~" not in text
+    assert "nan" not in text
+
+
 def test_training_has_a_column_and_an_automatic_batch_a_note() -> None:
     batch = {"policy": "auto", "note": "auto: bounded by memory", "measures": ["training"]}
     text = render(to_frame([_record(TRAINING, conditions={"batch": batch})]), "md").decode()

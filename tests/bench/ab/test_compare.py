@@ -129,6 +129,15 @@ def test_an_interpreter_without_the_packages_says_which(tmp_path: Path) -> None:
         process.end()
 
 
+def test_a_program_that_is_no_interpreter_is_named() -> None:
+    process = SideProcess("b", "/bin/echo", None)
+    try:
+        with pytest.raises(MeasureError, match=r"/bin/echo answers .* no Python interpreter"):
+            process.check()
+    finally:
+        process.end()
+
+
 def _addresses(pid: int) -> dict[str, str]:
     """Return where stack, heap and torch lie."""
     lines = Path(f"/proc/{pid}/maps").read_text().splitlines()

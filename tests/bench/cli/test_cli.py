@@ -76,12 +76,17 @@ def test_unreadable_images_are_told_marked_and_exit_1(
     here: Path, class_folders: Path, capsys: Capture
 ) -> None:
     folder = next(class_folders.iterdir())
-    (folder / "broken.jpg").write_bytes(b"no image")
-    assert _call("run", "*lite0", "--figures", "top1", "--data", str(class_folders)) == 1
+    photograph = next(folder.iterdir()).read_bytes()
+    (folder / "broken.jpg").write_bytes(bytes(len(photograph)))
+    words = ("run", "*lite0", "--figures", "top1", "--data", str(class_folders))
+    assert _call(*words) == 1
     out, err = capsys.readouterr()
     assert "90.00*" in out
     assert "partial, 1 of 21 unread" in out
     assert "broken.jpg" in err
+    (folder / "broken.jpg").write_bytes(photograph)
+    assert _call(*words, "--retry-failed") == 0
+    assert "*" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -89,6 +94,7 @@ def test_unreadable_images_are_told_marked_and_exit_1(
     [
         (["run", "--data", "nowhere"], "nowhere: no such data folder"),
         (["run", "--figures", "top"], "did you mean top1?"),
+        (["run", "--device", "gpu"], "choices: auto, cpu, cuda, cuda:N"),
         (["run", "--precision", "fp33"], "did you mean fp32"),
         (["run", "--memory-format", "channel_last"], "did you mean channels_last"),
         (["run", "--labels", "folders"], "did you mean folder"),

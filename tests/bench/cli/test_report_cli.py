@@ -79,6 +79,7 @@ def test_an_update_is_what_the_next_audit_is_held_to(here: Path, capsys: Capture
         (("report", "--table", "focalnett"), "did you mean focalnet?"),
         (("report", "--table", "focalnet", "--format", "pdf"), "choices: csv, html"),
         (("report", "--table", "focalnet", "--store", "none"), "no store there"),
+        (("report", "--store", "."), "holds no records"),
         (("report", "--table", "swin", "--store", "none.csv"), "cannot be read"),
         (("report", "--table", "swin", "--out", "no/where.md"), "cannot be written"),
         (("audit", "focalnett"), "did you mean focalnet?"),
