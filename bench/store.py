@@ -48,6 +48,8 @@ class Store:
                 f"{self.url}: lies in the memory of one process, and rows are measured in "
                 "others; give a folder or another URL"
             )
+        if isinstance(self._fs, LocalFileSystem) and Path(self._root).is_file():
+            raise StoreError(f"{self.url}: is a file; a store is a folder: give another --store")
         probe = f".probe-{secrets.token_hex(4)}"
         self._write(f"{self._root}/{probe}", b"zoobench")
         self.remove(probe)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zoo.entry import KeyMap, Weights
-from zoo.errors import WeightsError, first_line
+from zoo.errors import WeightsError, first_line, with_type
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -51,7 +51,7 @@ def load_state_dict(file: Path) -> StateDict:
             "save it again with safetensors.torch.save_file, or torch.save(model.state_dict(), …)"
         ) from None
     except (OSError, RuntimeError, EOFError, ValueError, KeyError) as error:
-        raise WeightsError(f"{file}: cannot be read as weights: {first_line(error)}") from None
+        raise WeightsError(f"{file}: cannot be read as weights: {with_type(error)}") from None
     return _plain_tensors(content, file)
 
 

@@ -9,6 +9,8 @@ import typer
 from bench.cli.options import DEFAULT_STORE, Measured
 from bench.cli.output import write
 
+_SUFFIXES = {".md": "md", ".html": "html", ".tex": "latex", ".csv": "csv", ".parquet": "parquet"}
+
 
 def report(
     store: Measured = None,
@@ -17,14 +19,14 @@ def report(
         typer.Option(help="A published table, or a file of claims, to set beside.", metavar="NAME"),
     ] = None,
     format_name: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--format",
             help="terminal, md, latex, html; csv, parquet: unrounded; counts: the CSV of counts "
-            "that reports/baselines keeps.",
+            "that reports/baselines keeps. Default: by the suffix of --out, else terminal.",
             metavar="FORMAT",
         ),
-    ] = "terminal",
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Write there instead of to standard output.")
     ] = None,
@@ -42,6 +44,8 @@ def report(
 
         print(*write_generated(generated), sep="\n", file=sys.stderr)
         return
+    if format_name is None:
+        format_name = _SUFFIXES.get(out.suffix, "terminal") if out else "terminal"
     content = _audited(store, table, format_name) if table else _measured(store, format_name)
     write(content, out)
 

@@ -1,6 +1,7 @@
 """``zoobench run``: measure the entries of a manifest, keep the evidence, print the table."""
 
 import sys
+from collections.abc import Sequence
 from threading import Thread
 from typing import TYPE_CHECKING, Annotated, Any, cast, get_args
 
@@ -127,11 +128,11 @@ def run(
 
     selection = select_entries(patterns, manifest, zoo)
     wanted = parse_figures(DEFAULT_FIGURES if figures is None else figures)
-    data = data or selection.data
+    named, data = data is not None, data or selection.data
     check_labels(labels)
     if "top1" in wanted and data is None:
         wanted = _without_top1(wanted, asked=figures is not None)
-    datasets = _datasets(cast(str, data), labels, limit, shards) if "top1" in wanted else [data]
+    datasets = _datasets(data, labels, limit, shards, used="top1" in wanted, named=named)
     placement = Placement(devices=devices(device), workers=workers)
     machines = find_executor(choice("--executor", executor, EXECUTORS))
     settings = _settings(placement.devices[0], precision, memory_format, decoder, compiled=compiled)
@@ -168,19 +169,26 @@ def run(
     raise typer.Exit(0 if all_well else 1)
 
 
-def _datasets(data: str, labels: str, limit: int | None, shards: int) -> list[str]:
-    """Return the datasets that ``--data`` stands for; what is wrong with it is told now."""
+def _datasets(
+    data: str | None, labels: str, limit: int | None, shards: int, *, used: bool, named: bool
+) -> Sequence[str | None]:
+    """Return the datasets that ``--data`` stands for; what is wrong with it is told now.
+
+    Where no image is used, there is one, which is looked at only if the user has named it.
+    """
+    if data is None or not (used or named):
+        return [data]
     from bench.data.dataset import each_of, open_told
     from zoo.errors import DataError
 
     datasets = each_of(data)
     opened = open_told(datasets[0], labels=labels)
-    if opened.recognised or opened.unclaimed_val:
+    if opened.is_told:
         print(f"zoobench: {opened.describe()}", file=sys.stderr)
     images = len(opened.dataset) if limit is None else min(limit, len(opened.dataset))
     if shards > images:
         raise DataError(f"--shards {shards}: there are {images} images; give at most as many")
-    return datasets
+    return datasets if used else [data]
 
 
 def _share_pixels(jobs: "list[Job]") -> "list[Job]":

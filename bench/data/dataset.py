@@ -134,6 +134,11 @@ class Opened:
     path: str = ""
 
     @property
+    def is_told(self) -> bool:
+        """Return whether a user should hear which set was taken: it was named, or recognised."""
+        return self.label_set not in (None, _set(_UNCLAIMED), _set(_OWN)) or self.unclaimed_val
+
+    @property
     def unclaimed_val(self) -> bool:
         """Return whether it has the validation set's size, and nothing says that it is it."""
         unclaimed = self.label_set is not None and self.label_set is _set(_UNCLAIMED)
@@ -146,11 +151,13 @@ class Opened:
         why = ", recognised by its names" if self.recognised else ""
         if self.unclaimed_val:
             why = f": as many images as the validation set; if they are it, say val:{self.path}"
+        count, whole = len(self.dataset), self.label_set.images
+        part = f" of {whole:,}" if whole not in (None, count) else ""
         mask = self.dataset.mask
         among = f"; predictions among its {len(mask)} classes" if mask else ""
         return (
             f"{self.dataset.name}: {self.label_set.title}{why}, "
-            f"{len(self.dataset):,} images ({self.listing.layout}){among}"
+            f"{count:,}{part} images ({self.listing.layout}){among}"
         )
 
 

@@ -31,7 +31,10 @@ def run(row: Row) -> Result:
         row.tell(f"{damage}: removed, and made anew")
         predictions, timed = _pass(row, lanes)
     if not predictions.readable.any():
-        raise MeasureError(f"{row.dataset.name}: no image could be read")
+        index, reason = min(predictions.bad)
+        raise MeasureError(
+            f"{row.dataset.name}: no image could be read: {row.dataset.images[index]}: {reason}"
+        )
     end_to_end: EndToEnd | None = timed
     if row.job.shard is not None or not row.job.alone:
         end_to_end = None  # a part's time, or one that neighbours disturb, is none of the whole's

@@ -142,8 +142,10 @@ def test_a_store_that_is_not_there_is_told(tmp_path: Path) -> None:
 
 def test_a_place_that_cannot_be_written_is_told_before_measuring(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(StoreError, match=r"cannot be written.*another --store"):
+    with pytest.raises(StoreError, match=r"file: is a file; .* another --store"):
         Store(str(tmp_path / "file")).check_writable()
+    with pytest.raises(StoreError, match=r"cannot be written.*another --store"):
+        Store(str(tmp_path / "file" / "below")).check_writable()
 
 
 def test_a_full_disk_keeps_what_was_there(tmp_path: Path) -> None:

@@ -93,6 +93,8 @@ def test_unreadable_images_are_told_marked_and_exit_1(
     ("words", "message"),
     [
         (["run", "--data", "nowhere"], "nowhere: no such data folder"),
+        (["run", "--data", "nowhere", "--figures", "params"], "nowhere: no such data folder"),
+        (["run", "--figures", "params", "--store", "/etc/hostname"], "/etc/hostname: is a file"),
         (["run", "--figures", "top"], "did you mean top1?"),
         (["run", "--device", "gpu"], "choices: auto, cpu, cuda, cuda:N"),
         (["run", "--precision", "fp33"], "did you mean fp32"),

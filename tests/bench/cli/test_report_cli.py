@@ -73,6 +73,11 @@ def test_an_update_is_what_the_next_audit_is_held_to(here: Path, capsys: Capture
     assert "2 cells are reproduced that verdicts.csv does not hold" in capsys.readouterr().err
 
 
+def test_the_files_suffix_says_the_format(here: Path) -> None:
+    assert _call("report", "--table", "focalnet", "--out", "focalnet.csv") == 0
+    assert len(pd.read_csv("focalnet.csv")) > 10
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
