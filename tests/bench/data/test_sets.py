@@ -64,7 +64,7 @@ def test_the_validation_set_is_known_by_its_names(tmp_path: Path, pictures: Phot
     opened = open_told(str(miniatures.class_folders(tmp_path / "x", pictures)), labels="imagenet")
     assert opened.dataset.kind == "imagenet-val"
     assert opened.recognised
-    assert "ImageNet-1k's validation set, recognised by its names, 20 of 50,000 images" in opened.describe()
+    assert "validation set, recognised by its names, 20 of 50,000 images" in opened.describe()
     assert _opened(miniatures.parquet(tmp_path / "hf", pictures)).kind == "imagenet-val"
 
 
