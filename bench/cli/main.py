@@ -20,6 +20,8 @@ from bench.cli.report import report
 from bench.cli.run import run
 from zoo.errors import ZoobenchError
 
+_INTERRUPTED = 130
+
 app = typer.Typer(
     name="zoobench",
     help="Measure what image models are worth: accuracy, cost and speed of one set of weights in "
@@ -72,5 +74,9 @@ def main(arguments: list[str] | None = None) -> None:
             traceback.print_exc()
         print(f"zoobench: error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
+    except SystemExit as end:
+        if end.code == _INTERRUPTED:  # Typer says nothing of it
+            print("zoobench: error: interrupted", file=sys.stderr)
+        raise
     finally:
         gc.freeze()  # else Python's end goes over all of pandas and scipy: a quarter of a second
