@@ -5,9 +5,10 @@ It takes two seconds to start, so a command may start it before it knows what it
 
 import multiprocessing
 import os
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from multiprocessing import forkserver
+from multiprocessing import forkserver, resource_tracker
 
 from bench.conditions import worker_environment
 
@@ -18,8 +19,19 @@ _PRELOAD = ["bench.preload"]
 def start() -> None:
     """Start it with the workers' environment, if it is not running; do not wait for it."""
     CONTEXT.set_forkserver_preload(_PRELOAD)
-    with _environment(worker_environment()):
+    resource_tracker.ensure_running()  # which it would start too, and which unblocks signals
+    with _environment(worker_environment()), _no_interrupts():
         forkserver.ensure_running()
+
+
+@contextmanager
+def _no_interrupts() -> Iterator[None]:
+    """Block Ctrl-C, for a process to inherit until it has said what it does with it."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager

@@ -17,6 +17,7 @@ atexit.register(os._exit, 0)
 
 # A terminal's Ctrl-C reaches this process too, and is the command's to answer.
 signal.signal(signal.SIGINT, signal.SIG_IGN)
+signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 _imported = threading.Event()
 
