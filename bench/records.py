@@ -1,5 +1,6 @@
 """What a measurement leaves behind: raw evidence only; figures are made in reports."""
 
+from datetime import UTC, datetime
 from math import log
 from statistics import median
 from typing import Annotated, Any, Literal, get_args
@@ -271,6 +272,11 @@ class Training(Timed):
 
 
 Evidence = Annotated[Complexity | Accuracy | Throughput | Training, Field(discriminator="kind")]
+
+
+def now() -> str:
+    """Return the time as records tell it: UTC, ISO 8601, in whole seconds."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 class Record(Model):

@@ -11,7 +11,6 @@ import time
 import traceback
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -21,7 +20,7 @@ from bench.executors import Placement
 from bench.executors.ledger import told
 from bench.measure import Batch, Result, Row, measure
 from bench.plan import Job, Settings
-from bench.records import NOT_CHECKED, Accuracy, Complexity, Measure, Record, RowKey, Timed
+from bench.records import NOT_CHECKED, Accuracy, Complexity, Measure, Record, RowKey, Timed, now
 from bench.stats import median_rse
 from bench.store import Store
 from zoo import build
@@ -162,7 +161,7 @@ def _measure_once(name: Measure, key: RowKey, row: Row, store: Store, send: Send
     send({"event": "measuring", "measure": name})
     load_before = conditions.load_average()
     started = time.perf_counter()
-    started_at = datetime.now(UTC).isoformat(timespec="seconds")
+    started_at = now()
     result: Result | None = None
     reason = None
     try:
@@ -191,9 +190,8 @@ def _measure_once(name: Measure, key: RowKey, row: Row, store: Store, send: Send
 
 def _suffices(earlier: Record, job: Job) -> bool:
     """Return whether an earlier record answers what the job asks."""
-    if earlier.status == "failed":
-        return not job.retry_failed
-    if isinstance(earlier.evidence, Accuracy) and earlier.evidence.bad_images:
+    unread = isinstance(earlier.evidence, Accuracy) and earlier.evidence.bad_images
+    if earlier.status == "failed" or unread:
         return not job.retry_failed
     if isinstance(earlier.evidence, Timed):
         return job.target_rse is None or _is_exact(earlier.evidence, job.target_rse)

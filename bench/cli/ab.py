@@ -2,7 +2,6 @@
 
 import secrets
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -75,14 +74,14 @@ def ab(
     from bench.ab.compare import compare
     from bench.cli.choices import choice
     from bench.cli.selection import select_entries
-    from bench.records import Comparison
+    from bench.records import Comparison, now
     from bench.store import Store
     from reports.ab import FORMATS, exit_code, render
 
     choice("--format", format_name, FORMATS)
     side_a, side_b = _sides((a, b), (a_python, b_python), (a_rev, b_rev), repo)
     plan = Comparison(
-        started_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        started_at=now(),
         threshold=_fraction(threshold),
         budget_s=budget,
         seed=secrets.randbits(64),

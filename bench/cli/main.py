@@ -18,9 +18,7 @@ from bench.cli.plot import plot
 from bench.cli.predict import predict
 from bench.cli.report import report
 from bench.cli.run import run
-from zoo.errors import ZoobenchError
-
-_INTERRUPTED = 130
+from zoo.errors import InterruptedRunError, ZoobenchError
 
 app = typer.Typer(
     name="zoobench",
@@ -75,7 +73,7 @@ def main(arguments: list[str] | None = None) -> None:
         print(f"zoobench: error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
     except SystemExit as end:
-        if end.code == _INTERRUPTED:  # Typer says nothing of it
+        if end.code == InterruptedRunError.exit_code:  # Typer says nothing of it
             print("zoobench: error: interrupted", file=sys.stderr)
         raise
     finally:

@@ -44,7 +44,7 @@ def members(path: Path) -> Iterator[Member]:
 
     Raises:
         DataError: it is compressed, is no archive, has links, or is cut short: the last file must
-            be whole, the mark of the archive's end must follow it, and nothing that.
+            be whole, the mark of the archive's end must follow it, and nothing after that.
     """
     count, end = 0, 0
     try:

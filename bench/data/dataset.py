@@ -231,13 +231,14 @@ def list_images(path: str, labels_file: Path | None = None) -> Listing:
     """
     try:
         listing = _list(path, labels_file)
-        "\n".join(listing.images).encode()
-    except UnicodeEncodeError as error:
-        name = str(error.object).splitlines()[error.object[: error.start].count("\n")]
-        raise DataError(f"{path}: the file name {name!r} is no UTF-8: rename it") from None
     except OSError as error:
         reason = error.strerror or first_line(error)
         raise DataError(f"{error.filename or path}: cannot be read: {reason}") from None
+    for image in listing.images:
+        try:
+            image.encode()
+        except UnicodeEncodeError:
+            raise DataError(f"{path}: the file name {image!r} is no UTF-8: rename it") from None
     return listing
 
 

@@ -111,7 +111,10 @@ def visible(name: str) -> bool:
 
 def size_bytes(path: Path) -> int:
     """Return a file's size; 0 of a broken link, which is named when it is read."""
-    return path.stat().st_size if path.exists() else 0
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def check_whole(paths: Sequence[Path], *, named: bool) -> None:
@@ -150,7 +153,7 @@ def _look_into(folder: Path) -> Found:
     files = [Path(item.path) for item in items if not item.is_dir()]
     for path in files:
         # A broken link to an image is listed, and named when it is read.
-        if not path.exists() and path.suffix.lower() not in IMAGE_SUFFIXES:
+        if path.suffix.lower() not in IMAGE_SUFFIXES and not path.exists():
             raise DataError(f"{path}: a link to nothing; restore what it points to, or remove it")
     found = _sorted_out(folder, files)
     folders = tuple(item.name for item in items if item.is_dir())

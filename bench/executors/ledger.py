@@ -1,12 +1,11 @@
 """What a row has told so far, and what has to be recorded in its place when it tells no more."""
 
 import time
-from datetime import UTC, datetime
 from typing import Any
 
 from bench.executors import Listener
 from bench.plan import Job
-from bench.records import Accuracy, Measure, Record, RowKey
+from bench.records import Accuracy, Measure, Record, RowKey, now
 from bench.store import Store
 from zoo.errors import StoreError
 
@@ -23,7 +22,7 @@ class Ledger:
         self._job = job
         self._listen = listen
         self._started = time.monotonic()
-        self._started_at = _now()
+        self._started_at = now()
         self._left = list(job.measures)
         self._keys: dict[Measure, RowKey] = {}
         self._well = True
@@ -68,7 +67,7 @@ class Ledger:
             key=key,
             status="failed",
             reason=reason,
-            started_at=_now(),
+            started_at=now(),
             seconds=time.monotonic() - self._started,
             conditions={"settings": self._job.settings.model_dump()},
         )
@@ -86,7 +85,3 @@ def told(record: Record) -> dict[str, Any]:
         "seconds": record.seconds,
         "bad_images": [f"{item.image}: {item.reason}" for item in bad],
     }
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
