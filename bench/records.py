@@ -12,11 +12,12 @@ from zoo.entry import Model
 # 2: the reference work beside timed steps.
 SCHEMA_VERSION = 2
 
-Figure = Literal["params", "gmacs", "crosscheck", "top1", "speed", "memory", "train"]
-Measure = Literal["complexity", "accuracy", "throughput", "training"]
+Figure = Literal["params", "gmacs", "crosscheck", "top1", "speed", "memory", "latency", "train"]
+Measure = Literal["complexity", "accuracy", "throughput", "latency", "training"]
 Precision = Literal["fp32", "tf32", "bf16", "fp16", "amp"]
 MemoryFormat = Literal["contiguous", "channels_last"]
-CompileMode = Literal["eager", "inductor"]
+# The part behind the colon is torch.compile's mode; without one it is its default.
+CompileMode = Literal["eager", "inductor", "inductor:reduce-overhead", "inductor:max-autotune"]
 # How a batch size came about, and why a warm-up and a measurement ended.
 BatchPolicy = Literal["asked", "default", "auto"]
 WarmedUp = Literal["fixed", "stable", "cap"]
@@ -35,6 +36,7 @@ MEASURE_OF: dict[Figure, Measure] = {
     "top1": "accuracy",
     "speed": "throughput",
     "memory": "throughput",
+    "latency": "latency",
     "train": "training",
 }
 
@@ -94,6 +96,7 @@ _NETWORK = ("entry", "network", "input_px")
 _DEPENDS_ON: dict[Measure, tuple[str, ...]] = {
     "complexity": _NETWORK,
     "throughput": (*_NETWORK, *SETTINGS),
+    "latency": (*_NETWORK, *SETTINGS),
     "training": (*_NETWORK, *SETTINGS),
     "accuracy": (
         *(*_NETWORK, *SETTINGS),
@@ -128,8 +131,28 @@ class Complexity(Model):
     fvcore_uncounted: dict[str, int]
 
 
+class OwnerSeconds(Model):
+    """Wall-clock seconds of the thread that owns a device, in one end-to-end pass."""
+
+    # Nothing decoded was ready: the decoders are the slower side.
+    wait_pixels_s: float
+    # Launching copies and kernels, and scoring outputs.
+    host_s: float
+    # Nothing was left to launch: the device is the slower side.
+    wait_device_s: float
+
+
 class Stages(Model):
-    """Seconds that the lanes spent in each stage of an end-to-end pass, added over lanes."""
+    """Where the seconds of an end-to-end pass went.
+
+    On a CPU every stage runs in the lanes, and the stages add up to ``lanes * seconds``.
+    ``owned_s`` is None there.
+
+    On a GPU (or with a compiled network) one thread owns the device and processes decode for it.
+    ``read_decode_s``, ``resize_s`` and ``cache_s`` are added over these processes, ``copy_s`` and
+    ``model_s`` are the device's own, by events, and overlap with all others. ``owned_s`` splits the
+    wall-clock seconds of the owner, and adds up to the pass.
+    """
 
     read_decode_s: float
     resize_s: float
@@ -137,6 +160,7 @@ class Stages(Model):
     model_s: float
     # Reading pixels from the cache, or writing them to it.
     cache_s: float = 0.0
+    owned_s: OwnerSeconds | None = None
 
 
 class EndToEnd(Model):
@@ -238,17 +262,35 @@ class Reference(Model):
     stretches: tuple[int, ...]
 
 
+class Compilation(Model):
+    """What torch.compile did on the first call.
+
+    ``graph_breaks`` maps each reason to the number of breaks; ``graphs`` is the number of compiled
+    graphs, 1 where nothing broke.
+    """
+
+    seconds: float
+    graphs: int
+    graph_breaks: dict[str, int]
+
+
 class Timed(Model):
-    """Every timed step on inputs that already lie on the device, and how it came about."""
+    """Every timed step on inputs that are already on the device, and how it came about.
+
+    ``peak_memory_bytes`` is that of the steady state; on a GPU the first call's, with the
+    workspaces that autotuning tried, is ``first_call_peak_memory_bytes``.
+    """
 
     batch_size: int
     first_call_s: float
+    compilation: Compilation | None = None
     warmup_steps: int
     steps_s: tuple[float, ...]
     wall_s: float
     clock: Literal["cuda_event", "perf_counter"]
     peak_memory_bytes: int | None
     peak_memory_kind: Literal["cuda_allocator", "process_rss"] | None
+    first_call_peak_memory_bytes: int | None = None
     sampling: Sampling | None = None
     host: HostUse | None = None
     gpu: GpuState | None = None
@@ -256,9 +298,19 @@ class Timed(Model):
 
 
 class Throughput(Timed):
-    """Forward passes."""
+    """Forward passes.
+
+    ``launch_s`` are the host's seconds to launch a step on an idle GPU, of a few steps.
+    """
 
     kind: Literal["throughput"] = "throughput"
+    launch_s: tuple[float, ...] | None = None
+
+
+class Latency(Timed):
+    """Requests: each is a forward pass and a wait for its end, by the wall clock."""
+
+    kind: Literal["latency"] = "latency"
 
 
 class Training(Timed):
@@ -271,7 +323,9 @@ class Training(Timed):
     optimizer_s: tuple[float, ...]
 
 
-Evidence = Annotated[Complexity | Accuracy | Throughput | Training, Field(discriminator="kind")]
+Evidence = Annotated[
+    Complexity | Accuracy | Throughput | Latency | Training, Field(discriminator="kind")
+]
 
 
 def now() -> str:

@@ -182,6 +182,7 @@ def _measure_once(name: Measure, key: RowKey, row: Row, store: Store, send: Send
             **conditions.collect(row.device, load_before),
             "batch": _batch(row, key),
             "alone": row.job.alone,
+            **({} if result is None else result.conditions),
         },
     )
     store.append(record, None if result is None else result.predictions)

@@ -11,6 +11,7 @@ from bench.cli.options import DEFAULT_STORE, Manifest, Patterns, StoreUrl, Zoo
 
 if TYPE_CHECKING:
     from bench.plan import Job, Settings
+    from bench.records import CompileMode
 
 DEFAULT_FIGURES = "params,gmacs,top1,speed,memory"
 
@@ -38,7 +39,8 @@ def run(
     figures: Annotated[
         str | None,
         typer.Option(
-            help=f"Default: {DEFAULT_FIGURES.replace(',', ', ')}. Others: crosscheck, train.",
+            help=f"Default: {DEFAULT_FIGURES.replace(',', ', ')}. "
+            "Others: crosscheck, latency, train.",
             metavar="NAME[,NAME…]",
         ),
     ] = None,
@@ -64,7 +66,15 @@ def run(
     memory_format: Annotated[
         str, typer.Option(metavar="NAME", help="auto, contiguous or channels_last.")
     ] = "auto",
-    compiled: Annotated[bool, typer.Option("--compile", help="Run torch.compile's code.")] = False,
+    compiled: Annotated[
+        str | None,
+        typer.Option(
+            "--compile",
+            metavar="MODE",
+            help="Run torch.compile's code: default, reduce-overhead (CUDA graphs) or "
+            "max-autotune.",
+        ),
+    ] = None,
     batch: Annotated[
         str | None,
         typer.Option(
@@ -84,9 +94,7 @@ def run(
     ] = None,
     decoder: Annotated[
         str,
-        typer.Option(
-            metavar="NAME", help="pillow (the reference), torchvision, or nvjpeg on a GPU."
-        ),
+        typer.Option(metavar="NAME", help="pillow (the reference) or torchvision."),
     ] = "pillow",
     cache_size: Annotated[
         str | None,
@@ -135,7 +143,7 @@ def run(
     datasets = _datasets(data, labels, limit, shards, used="top1" in wanted, named=named)
     placement = Placement(devices=devices(device), workers=workers)
     machines = find_executor(choice("--executor", executor, EXECUTORS))
-    settings = _settings(placement.devices[0], precision, memory_format, decoder, compiled=compiled)
+    settings = _settings(placement.devices[0], precision, memory_format, decoder, compiled)
     jobs = [
         job
         for one in datasets
@@ -204,7 +212,7 @@ def _share_pixels(jobs: "list[Job]") -> "list[Job]":
 
 
 def _settings(
-    device: str, precision: str, memory_format: str, decoder: str, *, compiled: bool
+    device: str, precision: str, memory_format: str, decoder: str, compiled: str | None
 ) -> "Settings":
     from bench.cli.choices import choice
     from bench.data.decoders import DECODERS
@@ -219,8 +227,23 @@ def _settings(
             choice("--memory-format", memory_format, ("auto", *get_args(MemoryFormat))),
         ),
         decoder=choice("--decoder", decoder, DECODERS),
-        compile="inductor" if compiled else "eager",
+        compile=_compile_mode(compiled),
     )
+
+
+def _compile_mode(mode: str | None) -> "CompileMode":
+    """Return the setting that ``--compile MODE`` stands for; eager without it."""
+    from bench.cli.choices import choice
+    from bench.records import CompileMode
+
+    if mode is None:
+        return "eager"
+    modes = {"default": "inductor"}
+    for known in get_args(CompileMode):
+        _, colon, name = known.partition(":")
+        if colon:
+            modes[name] = known
+    return cast("CompileMode", modes[choice("--compile", mode, modes)])
 
 
 def _without_top1(wanted: tuple[Any, ...], *, asked: bool) -> tuple[Any, ...]:

@@ -1,14 +1,14 @@
 """Measurements, one file each, named here: each takes a ``Row`` and returns its evidence."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import import_module
-from typing import cast
+from typing import Any, cast
 
 from bench.data.dataset import Dataset, open_dataset
 from bench.plan import Job, default_batch_size, resolve_memory_format
-from bench.records import Accuracy, BatchPolicy, Complexity, Measure, RowKey, Throughput, Training
+from bench.records import BatchPolicy, Evidence, Measure, RowKey
 from zoo import build
 from zoo.build import WeightsFile
 from zoo.entry import Entry, Preprocess
@@ -18,6 +18,7 @@ MEASURES: dict[Measure, str] = {
     "complexity": "bench.measure.complexity:run",
     "accuracy": "bench.measure.accuracy:run",
     "throughput": "bench.measure.throughput:run",
+    "latency": "bench.measure.latency:run",
     "training": "bench.measure.train:run",
 }
 
@@ -32,10 +33,11 @@ def _tell_nobody(text: str) -> None:
 
 @dataclass(frozen=True)
 class Result:
-    """Evidence, and for accuracy the Parquet file of the predictions."""
+    """Evidence, for accuracy the Parquet file of the predictions, and further conditions."""
 
-    evidence: Complexity | Accuracy | Throughput | Training
+    evidence: Evidence
     predictions: bytes | None = None
+    conditions: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -107,6 +109,26 @@ class Row:
         """Return the weights' file; raise WeightsError if they cannot be had."""
         return build.find_weights(self.entry)
 
+    @property
+    def request_size(self) -> int:
+        """Return the images of a latency request: the batch that was asked for, or 1."""
+        return self._asked_batch or 1
+
+    @property
+    def _asked_batch(self) -> int | None:
+        asked = self.job.settings.batch_size
+        return asked if isinstance(asked, int) else None
+
+    def _batch_size_of(self, measure: Measure) -> int | None:
+        """Return the batch in a measurement's key.
+
+        Counting has none, and an automatic one would take a search. Nor have requests of the
+        default size, whose latency belongs to every batch size of the row's throughput.
+        """
+        if measure == "complexity":
+            return None
+        return self._asked_batch if measure == "latency" else self.batch_size
+
     def key(self, measure: Measure) -> RowKey:
         """Return the key of the measurement, with only the fields that it depends on."""
         accuracy = measure == "accuracy"
@@ -124,8 +146,7 @@ class Row:
             precision=settings.precision,
             memory_format=resolve_memory_format(settings, self.device),
             compile=settings.compile,
-            # An automatic one takes a search, which counting does without.
-            batch_size=None if measure == "complexity" else self.batch_size,
+            batch_size=self._batch_size_of(measure),
             decoder=settings.decoder if accuracy else None,
             shard=self.job.shard,
         ).of(measure)

@@ -1,4 +1,4 @@
-"""The largest batch that fits: ``--batch auto``, by doubling and bisection."""
+"""The largest batch that fits: ``--batch auto``, by growth and bisection."""
 
 import gc
 import math
@@ -8,15 +8,22 @@ import torch
 
 from bench.conditions import available_memory_bytes
 from bench.measure import Batch, Row
-from bench.measure.execution import Execution, explained
+from bench.measure.execution import Execution, explained, is_out_of_memory, is_sticky
 from bench.measure.memory import PeakMemory, resident_bytes_after_trim
-from bench.measure.speed import random_batch
 from bench.measure.train import TrainingStep, training_execution
 from zoo import build
 from zoo.errors import MeasureError
 
 # Larger ones gain no speed on a processor, and take minutes a step.
 CAPS = {"cpu": 256, "cuda": 8192}
+# How much the batch grows from one trial to the next. On a CPU a batch is weighed by the last one,
+# so it must not be much larger; on a GPU a mistake costs one trial.
+_GROWTH = {"cpu": 2, "cuda": 8}
+# The result is within this share of the largest batch, and a multiple of _MULTIPLE above _EXACT_TO:
+# kernels are made for such batches, and the last images gain no speed.
+_WITHIN = 1 / 16
+_MULTIPLE = 8
+_EXACT_TO = 64
 # Of the memory that is available, what a batch may take on a CPU, where a mistake kills.
 _SHARE = 0.5
 # The largest batch that is tried on a CPU; of larger ones the memory is extrapolated.
@@ -31,12 +38,14 @@ def find(row: Row) -> Batch:
     Raises:
         MeasureError: not even one image fits, or the network fails on one.
     """
-    torch.backends.cudnn.benchmark = True  # whose workspaces take memory too
+    # Every batch would be autotuned, for seconds. The row's own autotuning takes the kernels whose
+    # workspaces fit.
+    torch.backends.cudnn.benchmark = False
     trial = _Trial(row)
     kind = trial.device.type
     try:
         fits = FitsOnGpu(trial.run) if kind == "cuda" else _fits_on_cpu(row, trial)
-        size = largest(fits, CAPS[kind])
+        size = largest(fits, CAPS[kind], _GROWTH[kind])
     except RuntimeError as error:
         raise explained(error, 1, trial.device) from error
     if size == 0:
@@ -45,43 +54,61 @@ def find(row: Row) -> Batch:
     return Batch(size, "auto", f"auto: bounded by {bound}")
 
 
-def largest(fits: Fits, cap: int) -> int:
+def largest(fits: Fits, cap: int, growth: int) -> int:
     """Return the largest batch up to ``cap`` that fits, or 0 if not even 1 does.
 
-    Doubles until one does not fit, then bisects. Assumes that whatever is smaller than a batch
-    that fits, fits.
+    It is exact up to 17; above, it is less than 1/16 or 8 images below the largest, and above 64 a
+    multiple of 8. Assumes that whatever is smaller than a batch that fits, fits.
     """
     fitting, too_large = 0, cap + 1
     while fitting < cap and too_large == cap + 1:
-        trial = min(max(1, 2 * fitting), cap)
+        trial = min(max(1, growth * fitting), cap)
         if fits(trial):
             fitting = trial
         else:
             too_large = trial
-    while too_large - fitting > 1:
-        trial = (fitting + too_large) // 2
-        if fits(trial):
-            fitting = trial
+    while (between := _between(fitting, too_large)) is not None:
+        if fits(between):
+            fitting = between
         else:
-            too_large = trial
+            too_large = between
     return fitting
 
 
+def _between(fitting: int, too_large: int) -> int | None:
+    """Return a batch to try next, or None if what fits is close enough to the largest."""
+    step = _MULTIPLE if fitting >= _EXACT_TO else 1
+    if too_large - fitting <= max(step, fitting * _WITHIN):
+        return None
+    middle = math.isqrt(fitting * too_large)  # as many trials up as down
+    if middle > _EXACT_TO:
+        middle -= middle % _MULTIPLE
+    return max(middle, fitting + step)
+
+
 class FitsOnGpu:
-    """Whether a batch runs without an out-of-memory error. Untested on a GPU."""
+    """Whether a batch runs on a GPU.
+
+    Whatever a larger batch raises and a smaller one did not means that it does not fit: cuDNN and
+    cuBLAS have their own words for it.
+    """
 
     def __init__(self, run: Callable[[int], object]) -> None:
         self._run = run
+        self._has_run = False
 
     def __call__(self, batch: int) -> bool:
         """Run the batch, and give its memory back."""
         try:
             self._run(batch)
-        except torch.OutOfMemoryError:
+        except RuntimeError as error:
+            if is_sticky(error) or not (self._has_run or is_out_of_memory(error)):
+                raise
             return False
         finally:
             gc.collect()
             torch.cuda.empty_cache()
+        self._has_run = True
         return True
 
 
@@ -148,8 +175,8 @@ class _Trial:
         self.input_bytes = pixels * self._execution.dtype.itemsize
 
     def run(self, size: int) -> None:
-        """Run one step of so many images, and wait for it."""
-        batch = random_batch(self._row, self._execution, size)
+        """Run one step of ``size`` images, and wait for it."""
+        batch = self._execution.noise(size, self._row.preprocess)
         if self._trains:
             step = TrainingStep(self._execution, batch)
             for part in (step.forward, step.backward, step.optimize):

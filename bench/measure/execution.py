@@ -9,28 +9,55 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from bench.measure.transfer import CopyStream, Upload
+from bench.measure.transfer import CudaTransfers, HostTransfers, Transfers
 from bench.plan import Settings, resolve_memory_format
+from bench.records import Compilation
 from zoo.entry import Preprocess
 from zoo.errors import MeasureError, first_line, with_type
 
 _WEIGHT_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 _AUTOCAST_DTYPES = {"cuda": torch.float16, "cpu": torch.bfloat16}
 
+# What torch, cuDNN, cuBLAS and the driver say instead of torch.OutOfMemoryError when memory is
+# short: cuDNN's plan search swallows the allocator's error and then finds no engine.
+_OUT_OF_MEMORY = (
+    "out of memory",
+    "not enough memory",
+    "can't allocate memory",
+    "ALLOC_FAILED",
+    "unable to find an engine",
+)
+# A kernel that indexes with 32 bits refuses a batch whose tensors have more elements.
+_TOO_LARGE = ("canUse32BitIndexMath",)
+# After these every call to the device fails, whatever it is.
+_STICKY = (
+    "illegal memory access",
+    "illegal address",
+    "illegal instruction",
+    "device-side assert",
+    "unspecified launch failure",
+    "misaligned address",
+    "hardware stack error",
+    "invalid program counter",
+    "uncorrectable ECC error",
+    "NVLink error",
+)
+
 
 def set_fp32_precision(precision: str) -> None:
-    """Make fp32 mean IEEE fp32 everywhere, or TF32 if that was asked for.
+    """Make fp32 mean IEEE fp32 in every library, or TF32 if that was asked for.
 
-    torch lets cuDNN use TF32 for convolutions by default, so this is always stated.
+    torch lets cuDNN use TF32 for convolutions by default, so this is always stated. These two
+    switches leave every other way to read or set TF32 legal from torch 2.9 on; the newer
+    ``fp32_precision`` makes ``torch.backends.cudnn.flags(...)``, which networks use, raise.
     """
-    mode = "tf32" if precision == "tf32" else "ieee"
-    torch.backends.cuda.matmul.fp32_precision = mode
-    torch.backends.cudnn.conv.fp32_precision = mode  # type: ignore[attr-defined]
-    torch.backends.cudnn.rnn.fp32_precision = mode  # type: ignore[attr-defined]
+    allowed = precision == "tf32"
+    torch.backends.cuda.matmul.allow_tf32 = allowed
+    torch.backends.cudnn.allow_tf32 = allowed
 
 
 def check(settings: Settings, device: str) -> None:
-    """Raise MeasureError if the device has no such precision."""
+    """Raise MeasureError if the device does not have the precision."""
     if settings.precision == "tf32" and not device.startswith("cuda"):
         raise MeasureError("precision 'tf32' exists on CUDA devices only; use fp32 or bf16")
 
@@ -56,28 +83,43 @@ class Execution:
         )
         amp = settings.precision == "amp"
         self.autocast_dtype = _AUTOCAST_DTYPES[self.device.type] if amp else None
-        self.compiled = settings.compile != "eager"
         network = network.to(device=self.device, dtype=self.dtype)
         network = network.to(memory_format=self.memory_format)
-        self.network: Any = torch.compile(network) if self.compiled else network
+        compiler, _, mode = settings.compile.partition(":")
+        self._mode = mode or None
+        self._compiler = _Compiler() if compiler == "inductor" else None
+        self.network: Any = torch.compile(network, mode=self._mode) if self.compiled else network
         self._normalisations: dict[object, tuple[Tensor, Tensor]] = {}
-        self._copies = CopyStream(self.device) if self.device.type == "cuda" else None
+        on_gpu = self.device.type == "cuda"
+        self.transfers: Transfers = CudaTransfers(self.device) if on_gpu else HostTransfers()
+
+    @property
+    def compiled(self) -> bool:
+        """Return whether torch.compile's code runs."""
+        return self._compiler is not None
+
+    def compilation(self) -> Compilation | None:
+        """Return what torch.compile has done so far, or None if it was not asked for."""
+        return None if self._compiler is None else self._compiler.done()
 
     def place(self, pixels: NDArray[np.uint8], preprocess: Preprocess) -> Tensor:
         """Copy pixels (N, H, W, C) to the device and normalise there. Returns (N, C, H, W)."""
-        return self.normalise(self.upload(pixels), preprocess)
+        upload = self.transfers.upload(torch.from_numpy(pixels))
+        return self.normalise(self.transfers.arrived(upload), preprocess)
 
-    def upload(self, pixels: NDArray[np.uint8]) -> Upload:
-        """Begin to copy pixels (N, H, W, C) to the device, beside what it computes."""
-        host = torch.from_numpy(pixels)
-        return Upload(host) if self._copies is None else self._copies.upload(host)
+    def noise(self, size: int, preprocess: Preprocess) -> Tensor:
+        """Return ``size`` images of noise made on the device, (N, C, H, W), normalised."""
+        generator = torch.Generator(self.device).manual_seed(0)
+        shape = (size, *preprocess.crop_px, preprocess.input_channels)
+        pixels = torch.randint(
+            256, shape, generator=generator, dtype=torch.uint8, device=self.device
+        )
+        return self.normalise(pixels, preprocess)
 
-    def normalise(self, upload: Upload, preprocess: Preprocess) -> Tensor:
-        """Return (N, C, H, W), normalised on the device."""
-        batch = upload.batch if self._copies is None else self._copies.arrived(upload)
-        # (N, H, W, C) uint8 -> (N, C, H, W) fp32; the same operations as torchvision's ToTensor
-        # and Normalize, so the same bits.
-        batch = batch.permute(0, 3, 1, 2).float()
+    def normalise(self, pixels: Tensor, preprocess: Preprocess) -> Tensor:
+        """Return (N, C, H, W), normalised, of pixels (N, H, W, C) of uint8 on the device."""
+        # The same operations as torchvision's ToTensor and Normalize, so the same bits.
+        batch = pixels.permute(0, 3, 1, 2).float()
         if preprocess.scale != 1:
             batch = batch.div_(255)
         mean, std = self._normalisation(preprocess)
@@ -85,7 +127,10 @@ class Execution:
         return batch.to(self.dtype).contiguous(memory_format=self.memory_format)
 
     def forward(self, batch: Tensor) -> Tensor:
-        """Return what the network makes of a batch; device work may still be under way."""
+        """Return the network's output for a batch; device work may still be under way."""
+        if self._mode == "reduce-overhead":
+            # The graph of the last step may overwrite its output from here on.
+            torch.compiler.cudagraph_mark_step_begin()
         with torch.inference_mode(), self.autocast():
             output: Tensor = self.network(batch)
         return output
@@ -114,8 +159,8 @@ class Execution:
     def _normalisation(self, preprocess: Preprocess) -> tuple[Tensor, Tensor]:
         """Return mean and std as (C, H, W), in the pixels' own order.
 
-        With a value a channel, the innermost loop would be over three channels: three times as long
-        on a CPU.
+        With one value per channel, the innermost loop would be over three channels: three times as
+        long on a CPU.
         """
         key = (preprocess.mean, preprocess.std, preprocess.crop_px)
         if key not in self._normalisations:
@@ -131,11 +176,65 @@ class Execution:
         return self._normalisations[key]
 
 
+class _Compiler:
+    """What torch.compile does from here on in this process: it counts globally."""
+
+    def __init__(self) -> None:
+        from torch._dynamo.utils import counters
+
+        counters.clear()
+        self._seconds_before = self._total_s()
+
+    def done(self) -> Compilation:
+        """Return the seconds, graphs and graph breaks so far."""
+        from torch._dynamo.utils import counters
+
+        breaks = {
+            reason.strip().splitlines()[0]: count
+            for reason, count in counters["graph_break"].items()
+        }
+        return Compilation(
+            seconds=self._total_s() - self._seconds_before,
+            graphs=counters["stats"]["unique_graphs"],
+            graph_breaks=breaks,
+        )
+
+    def _total_s(self) -> float:
+        from torch._dynamo.utils import calculate_time_spent
+
+        return float(calculate_time_spent().get("total_wall_time", 0.0))
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether an error means that the batch does not fit into memory."""
+    typed = isinstance(error, torch.OutOfMemoryError | MemoryError)
+    return typed or any(words in str(error) for words in _OUT_OF_MEMORY)
+
+
+def does_not_fit(error: BaseException) -> bool:
+    """Return whether a smaller batch may run where this one raised the error."""
+    return is_out_of_memory(error) or any(words in str(error) for words in _TOO_LARGE)
+
+
+def is_sticky(error: BaseException) -> bool:
+    """Return whether an error leaves this process's CUDA context unusable.
+
+    A reason that torch adds behind the error itself counts too: it reports errors of earlier
+    kernels at later calls.
+    """
+    chain = [error, error.__cause__, error.__context__]
+    texts = [str(link) for link in chain if link is not None]
+    return any("CUDA" in text and any(words in text for words in _STICKY) for text in texts)
+
+
 def explained(
     error: RuntimeError | MemoryError, batch_size: int, device: torch.device
 ) -> MeasureError:
     """Turn a failure of the network's forward pass into the row's reason."""
-    out_of_memory = isinstance(error, torch.OutOfMemoryError | MemoryError)
-    if out_of_memory or "can't allocate memory" in str(error):
+    if is_out_of_memory(error):
         return MeasureError(f"out of memory at batch {batch_size} on {device}: {first_line(error)}")
+    if does_not_fit(error):
+        return MeasureError(
+            f"batch {batch_size} is too large for 32-bit indexing on {device}: {first_line(error)}"
+        )
     return MeasureError(f"the forward pass failed: {with_type(error)}")

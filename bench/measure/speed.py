@@ -5,16 +5,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-import numpy as np
-from torch import Tensor
-
 from bench.measure import Row
 from bench.measure.execution import Execution, explained
 from bench.measure.gpu import watch
 from bench.measure.host import HostWatch
 from bench.measure.memory import PeakMemory
 from bench.measure.reference import VERSION, reference_work
-from bench.measure.timing import Budget, Step, Timing, clock_for, timed_parts
+from bench.measure.timing import Budget, Clock, CudaClock, Step, Timing, timed_parts
 from bench.records import Reference, Sampling, Timed
 
 
@@ -26,13 +23,6 @@ class TimedParts:
     parts_s: tuple[tuple[float, ...], ...]
 
 
-def random_batch(row: Row, execution: Execution, size: int) -> Tensor:
-    """Return ``size`` images of noise on the device, (N, C, H, W), normalised as the row says."""
-    shape = (size, *row.preprocess.crop_px, row.preprocess.input_channels)
-    pixels = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
-    return execution.place(pixels, row.preprocess)
-
-
 @contextmanager
 def explaining(batch_size: int, execution: Execution) -> Iterator[None]:
     """Raise MeasureError for what goes wrong inside: out of memory at this batch, or a failure."""
@@ -42,44 +32,75 @@ def explaining(batch_size: int, execution: Execution) -> Iterator[None]:
         raise explained(error, batch_size, execution.device) from error
 
 
+def budget_for(row: Row, execution: Execution, min_steps: int = 10) -> Budget:
+    """Return the budget of a row's timed measurement."""
+    if execution.device.type == "cuda":
+        return Budget(
+            min_warmup_seconds=0.3,
+            max_warmup_steps=5000,
+            min_steps=min_steps,
+            target_rse=row.job.target_rse,
+        )
+    return Budget(min_steps=min_steps, target_rse=row.job.target_rse)
+
+
 def time_parts(
-    row: Row, execution: Execution, parts: Sequence[Step], memory: PeakMemory
+    row: Row,
+    execution: Execution,
+    parts: Sequence[Step],
+    memory: PeakMemory,
+    *,
+    batch_size: int,
+    clock: Clock,
+    budget: Budget,
+    with_reference: bool = False,
 ) -> TimedParts:
-    """Time a step that has parts, as long as the row's budget says.
+    """Time a step that has parts, as long as the budget says.
 
     Args:
-        row: whose batch it is.
+        row: for its progress.
         execution: where the parts run.
         parts: called one after another, in every step.
         memory: started before the batch was placed.
+        batch_size: images per step.
+        clock: a new one.
+        budget: when it is enough.
+        with_reference: whether fixed work runs between the steps.
 
     Raises:
         MeasureError: out of memory at this batch (the row says so; no smaller batch is tried), or
             a part fails.
     """
-    budget = Budget(target_rse=row.job.target_rse)
     on_gpu = execution.device.type == "cuda"
     host, gpu = HostWatch(), watch(execution.device) if on_gpu else None
-    with explaining(row.batch_size, execution):
+    by_events = isinstance(clock, CudaClock)
+    first_call_peak_bytes = None
+    with explaining(batch_size, execution):
         first_call_s = _first_call_s(execution, parts)
+        if on_gpu:
+            # The workspaces that autotuning tried are as large as memory was free.
+            first_call_peak_bytes, _ = memory.peak()
+            memory = PeakMemory(execution.device)
         timing = timed_parts(
             parts,
-            clock_for(execution.device),
+            clock,
             budget,
             *(w.watching() for w in (host, gpu) if w),
-            between=None if on_gpu else reference_work(),
+            between=reference_work() if with_reference else None,
         )
     peak_bytes, kind = memory.peak()
     row.progress(len(timing.steps_s), len(timing.steps_s), "steps")
     timed = Timed(
-        batch_size=row.batch_size,
+        batch_size=batch_size,
         first_call_s=first_call_s,
+        compilation=execution.compilation(),
         warmup_steps=timing.warmup_steps,
         steps_s=timing.steps_s,
         wall_s=timing.wall_s,
-        clock="cuda_event" if on_gpu else "perf_counter",
+        clock="cuda_event" if by_events else "perf_counter",
         peak_memory_bytes=peak_bytes,
         peak_memory_kind=kind,
+        first_call_peak_memory_bytes=first_call_peak_bytes,
         sampling=_sampling(timing, budget),
         host=host.use,
         gpu=gpu.state(timing) if gpu else None,

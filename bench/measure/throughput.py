@@ -1,13 +1,20 @@
-"""Images/s of the model alone: forward passes on a batch that already lies on the device."""
+"""Images/s of the model alone: forward passes on a batch that is already on the device."""
+
+import time
 
 import torch
 
 from bench.measure import Result, Row
 from bench.measure.execution import Execution
+from bench.measure.matmul_peak import matmul_peak_tflops
 from bench.measure.memory import PeakMemory
-from bench.measure.speed import explaining, random_batch, time_parts
+from bench.measure.speed import budget_for, explaining, time_parts
+from bench.measure.timing import Step, clock_for
 from bench.records import Throughput
 from zoo import build
+
+# Enough for a median that one scheduling of the host's does not move.
+_LAUNCHES = 11
 
 
 def run(row: Row) -> Result:
@@ -19,8 +26,42 @@ def run(row: Row) -> Result:
     """
     torch.backends.cudnn.benchmark = True  # speed is what a user gets after autotuning
     execution = Execution(build.random_network(row.entry), row.job.settings, row.device)
+    on_gpu = execution.device.type == "cuda"
     memory = PeakMemory(execution.device)
     with explaining(row.batch_size, execution):
-        batch = random_batch(row, execution, row.batch_size)
-    found = time_parts(row, execution, (lambda: execution.forward(batch),), memory)
-    return Result(Throughput(**dict(found.timed)))
+        batch = execution.noise(row.batch_size, row.preprocess)
+
+    def step() -> None:
+        execution.forward(batch)
+
+    found = time_parts(
+        row,
+        execution,
+        (step,),
+        memory,
+        batch_size=row.batch_size,
+        clock=clock_for(execution.device),
+        budget=budget_for(row, execution),
+        with_reference=not on_gpu,
+    )
+    if not on_gpu:
+        return Result(Throughput(**dict(found.timed)))
+    with explaining(row.batch_size, execution):
+        launch_s = _launch_s(step, execution)
+        peak = matmul_peak_tflops(execution)
+    return Result(
+        Throughput(**dict(found.timed), launch_s=launch_s),
+        conditions={"matmul_peak_tflops": peak},
+    )
+
+
+def _launch_s(step: Step, execution: Execution) -> tuple[float, ...]:
+    """Return the host's seconds to launch a step, with the device idle before each."""
+    seconds = []
+    for _ in range(_LAUNCHES):
+        execution.synchronize()
+        start = time.perf_counter()
+        step()
+        seconds.append(time.perf_counter() - start)
+    execution.synchronize()
+    return tuple(seconds)

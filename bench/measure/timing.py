@@ -41,7 +41,8 @@ class Budget:
 
     Both floors are needed: seconds alone give a huge network two samples, and steps alone give a
     tiny one a millisecond of noise. ``max_seconds`` ends a measurement even below ``min_steps``,
-    after the step under way.
+    after the step under way. A warm-up lasts ``min_warmup_seconds`` at least: a GPU that was idle
+    needs that long to raise its clocks.
 
     ``warmup_steps`` None warms up until steps are stable or the warm-up's caps are reached; a
     number is a fixed warm-up. ``target_rse`` is the relative standard error, as a fraction, that
@@ -49,6 +50,7 @@ class Budget:
     """
 
     warmup_steps: int | None = None
+    min_warmup_seconds: float = 0.0
     max_warmup_steps: int = 100
     max_warmup_seconds: float = 3.0
     min_steps: int = 10
@@ -113,7 +115,7 @@ class CpuClock:
 
 
 class CudaClock:
-    """CUDA events between steps, one synchronisation at the end. Untested on a GPU."""
+    """CUDA events between steps, one synchronisation at the end."""
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
@@ -319,7 +321,8 @@ def _warm_up(parts: Sequence[Step], clock: Clock, budget: Budget) -> tuple[int, 
         window = _stretch(parts, clock, _until(sample.steps + _WINDOW, sample, caps))
         sample.add(window)
         now_s = float(np.median(window.seconds.sum(axis=1)))
-        if abs(now_s / before_s - 1) <= _STABLE_WITHIN:
+        stable = abs(now_s / before_s - 1) <= _STABLE_WITHIN
+        if stable and sample.wall_s >= budget.min_warmup_seconds:
             return sample.steps, "stable"
         if sample.steps >= caps.max_steps or sample.wall_s >= caps.max_seconds:
             return sample.steps, "cap"

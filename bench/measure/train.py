@@ -6,7 +6,8 @@ from torch import Tensor, nn
 from bench.measure import Result, Row
 from bench.measure.execution import Execution
 from bench.measure.memory import PeakMemory
-from bench.measure.speed import explaining, random_batch, time_parts
+from bench.measure.speed import budget_for, explaining, time_parts
+from bench.measure.timing import clock_for
 from bench.records import Training
 from zoo import build
 from zoo.errors import MeasureError
@@ -24,9 +25,18 @@ def run(row: Row) -> Result:
     execution = training_execution(row)
     memory = PeakMemory(execution.device)
     with explaining(row.batch_size, execution):
-        step = TrainingStep(execution, random_batch(row, execution, row.batch_size))
+        step = TrainingStep(execution, execution.noise(row.batch_size, row.preprocess))
     parts = (step.forward, step.backward, step.optimize)
-    found = time_parts(row, execution, parts, memory)
+    found = time_parts(
+        row,
+        execution,
+        parts,
+        memory,
+        batch_size=row.batch_size,
+        clock=clock_for(execution.device),
+        budget=budget_for(row, execution),
+        with_reference=execution.device.type == "cpu",
+    )
     forward_s, backward_s, optimizer_s = found.parts_s
     return Result(
         Training(

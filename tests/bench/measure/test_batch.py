@@ -29,19 +29,24 @@ LENET = Entry(
 )
 
 
-@given(limit=st.integers(0, 5000), cap=st.integers(1, 5000))
-def test_the_largest_batch_is_found_in_few_trials(limit: int, cap: int) -> None:
+@given(limit=st.integers(0, 10_000), cap=st.sampled_from([1, 7, 64, 256, 8192]))
+@pytest.mark.parametrize("growth", [2, 8])
+def test_the_largest_batch_is_found_in_few_trials(growth: int, limit: int, cap: int) -> None:
     trials: list[int] = []
 
     def fits(size: int) -> bool:
         trials.append(size)
         return size <= limit
 
-    assert largest(fits, cap) == min(limit, cap)
+    found, true = largest(fits, cap, growth), min(limit, cap)
+    assert found <= true
+    assert true - found < max(8, found / 16) or true - found == 0
+    assert found == true or true > 17
+    assert found <= 64 or found % 8 == 0
     assert len(trials) == len(set(trials))
-    assert len(trials) <= 2 * math.log2(cap) + 3
-    # What does not fit is never overshot by more than a doubling.
-    assert max(trials) <= max(1, 2 * limit)
+    assert len(trials) <= (12 if growth == 8 else 2 * math.log2(cap) + 3)
+    # No trial exceeds what fits by more than one growth.
+    assert max(trials) <= max(1, growth * limit)
 
 
 @given(
@@ -58,25 +63,49 @@ def test_on_a_cpu_nothing_is_run_that_would_not_fit(
         grown.append(fixed + size * an_image)
         return grown[-1]
 
-    found = largest(FitsOnCpu(growth_bytes, allowance, 0), 256)
+    found = largest(FitsOnCpu(growth_bytes, allowance, 0), 256, 2)
     assert len(grown) <= 5 + 3  # 1, 2, 4, 8, 16, and between two of them
     assert all(growth <= allowance for growth in grown[1:] if fixed == 0)
     # The truth takes no more than was foreseen.
     assert found == 0 or fixed + found * an_image <= allowance
 
 
-def test_on_a_gpu_an_out_of_memory_error_is_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"),
+        torch.AcceleratorError("CUDA error: out of memory"),
+        RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+        RuntimeError("FIND was unable to find an engine to execute this computation"),
+        RuntimeError("GET was unable to find an engine to execute this computation"),
+        RuntimeError("Expected canUse32BitIndexMath(input) to be true, but got false."),
+        RuntimeError("words that no version has used yet"),
+    ],
+)
+def test_on_a_gpu_whatever_a_larger_batch_raises_means_that_it_does_not_fit(
+    error: RuntimeError, monkeypatch: pytest.MonkeyPatch
+) -> None:
     emptied = []
     monkeypatch.setattr(torch.cuda, "empty_cache", lambda: emptied.append(True))
 
     def run(size: int) -> None:
-        if size > 5:
-            raise torch.OutOfMemoryError("CUDA out of memory")
+        if size > 13:
+            raise error
 
-    assert largest(FitsOnGpu(run), 8192) == 5
-    assert len(emptied) == 6  # 1, 2, 4, 8, 6, 5
-    with pytest.raises(RuntimeError, match="illegal address"):
-        FitsOnGpu(lambda size: _fail("illegal address"))(1)
+    assert largest(FitsOnGpu(run), 8192, 8) == 13
+    assert len(emptied) == 7  # 1, 8, 64, 22, 13, 16, 14
+
+
+@pytest.mark.parametrize("sizes", [(1,), (1, 8)])
+def test_a_fault_of_the_network_or_of_the_gpu_ends_the_search(
+    sizes: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)
+    reason = "mat1 and mat2" if sizes == (1,) else "CUDA error: an illegal memory access"
+    fits = FitsOnGpu(lambda size: _fail(reason) if size == sizes[-1] else None)
+    with pytest.raises(RuntimeError, match=reason):
+        [fits(size) for size in sizes]
 
 
 def _fail(reason: str) -> None:

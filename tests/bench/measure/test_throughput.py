@@ -70,10 +70,18 @@ def test_tf32_is_no_precision_of_a_processor(lite0: Entry) -> None:
         throughput.run(_row(lite0, precision="tf32"))
 
 
-def test_fp32_means_fp32_on_every_backend() -> None:
-    """torch lets cuDNN's convolutions use TF32 unless told otherwise."""
-    execution.set_fp32_precision("tf32")
-    assert torch.backends.cudnn.conv.fp32_precision == "tf32"
-    execution.set_fp32_precision("fp32")
-    assert torch.backends.cudnn.conv.fp32_precision == "ieee"
-    assert torch.backends.cuda.matmul.fp32_precision == "ieee"
+@pytest.mark.parametrize(("precision", "allowed"), [("tf32", True), ("fp32", False)])
+def test_fp32_means_fp32_and_networks_may_read_and_set_it_their_way(
+    precision: str, allowed: bool
+) -> None:
+    """torch lets cuDNN's convolutions use TF32 by default; networks use the older switches."""
+    execution.set_fp32_precision(precision)
+    try:
+        assert torch.backends.cudnn.allow_tf32 is allowed
+        assert torch.backends.cuda.matmul.allow_tf32 is allowed
+        assert torch.get_float32_matmul_precision() == ("high" if allowed else "highest")
+        with torch.backends.cudnn.flags(enabled=False):
+            pass
+        assert torch.backends.cudnn.allow_tf32 is allowed
+    finally:
+        execution.set_fp32_precision("fp32")

@@ -92,6 +92,12 @@ def test_a_warm_up_goes_on_until_steps_are_stable() -> None:
     assert timing.steps_s == pytest.approx([0.201] * 10)
 
 
+def test_a_stable_warm_up_still_lasts_its_least_seconds() -> None:
+    budget = Budget(min_warmup_seconds=3, max_warmup_seconds=60, min_seconds=0)
+    timing = _timed(repeat(0.25), budget)
+    assert (timing.warmup_steps, timing.warmed_up) == (12, "stable")
+
+
 @pytest.mark.parametrize(
     ("caps", "steps"),
     [

@@ -39,9 +39,10 @@ def test_a_training_step_has_three_parts(precision: str, monkeypatch: pytest.Mon
     assert evidence.host is not None
 
 
-def _quick(target_rse: float | None) -> object:
+def _quick(min_steps: int, target_rse: float | None) -> object:
     from bench.measure.timing import Budget
 
+    assert min_steps == 10
     return Budget(min_steps=3, min_seconds=0, target_rse=target_rse)
 
 

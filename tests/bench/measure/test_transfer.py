@@ -1,18 +1,19 @@
-"""The order of a copy to a GPU, told by a stand-in; no GPU is needed, and none was there."""
+"""The order of copies to and from a GPU, recorded by a stand-in; no GPU is needed."""
 
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 
-from bench.measure.transfer import CopyStream
+from bench.measure.transfer import CudaTransfers
 
 
 class _Cuda:
-    """Takes the place of torch.cuda and of a tensor; notes what is called on which stream."""
+    """Takes the place of torch.cuda and of a tensor; records what is called on which stream."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, pinned: bool = False) -> None:
         self.calls: list[str] = []
+        self._pinned = pinned
         self._on = "compute"
 
     def Stream(self, device: Any) -> str:
@@ -24,11 +25,15 @@ class _Cuda:
         yield
         self._on = before
 
-    def Event(self) -> "_Cuda":
+    def Event(self, **options: bool) -> "_Cuda":
+        assert options == {"enable_timing": True, "blocking": True}
         return self
 
-    def record(self, stream: str) -> None:
-        self.calls.append(f"event on {stream}")
+    def record(self, stream: Any) -> None:
+        self.calls.append(f"event on {self._on}")
+
+    def is_pinned(self) -> bool:
+        return self._pinned
 
     def pin_memory(self) -> "_Cuda":
         self.calls.append("pin")
@@ -51,10 +56,17 @@ class _Cuda:
 
 def test_a_batch_is_copied_on_its_own_stream_and_waited_for_where_it_is_used() -> None:
     cuda: Any = _Cuda()
-    copies = CopyStream(torch.device("cuda"), cuda)
+    transfers = CudaTransfers(torch.device("cuda"), cuda)
     # The second begins before the first is used.
-    uploads = [copies.upload(cuda), copies.upload(cuda)]
-    assert cuda.calls == ["pin", "copy on copies", "event on copies"] * 2
+    uploads = [transfers.upload(cuda), transfers.upload(cuda)]
+    copy = ["event on copies", "copy on copies", "event on copies"]
+    assert cuda.calls == ["pin", *copy] * 2
     cuda.calls.clear()
-    assert copies.arrived(uploads[0]) is cuda
+    assert transfers.arrived(uploads[0]) is cuda
     assert cuda.calls == ["compute waits", "kept for compute"]
+
+
+def test_pinned_memory_is_copied_from_where_it_is() -> None:
+    cuda: Any = _Cuda(pinned=True)
+    CudaTransfers(torch.device("cuda"), cuda).upload(cuda)
+    assert "pin" not in cuda.calls
