@@ -16,6 +16,7 @@ from bench.records import (
     Measure,
     Record,
     RowKey,
+    Stages,
     Timed,
     Training,
 )
@@ -245,11 +246,10 @@ def _accuracy(evidence: Accuracy) -> dict[str, Any]:
 def _end_to_end(timed: EndToEnd) -> dict[str, Any]:
     """Return images/s, as the end-to-end figure only if the pass began with files and did no more.
 
-    The shares are of whatever the pass did.
+    The shares are of whatever the pass did. Where one thread owned the device, its stages overlap
+    and have no shares.
     """
-    stages = timed.stages.model_dump()
-    total = sum(stages.values())
-    shares = {f"{name.removesuffix('_s')}_share": s / total for name, s in stages.items()}
+    shares = {} if timed.stages.owned_s else _shares(timed.stages)
     rate = timed.images / timed.seconds
     if timed.pixels == "cache":
         return {**shares, "cached_images_per_s": rate, "end_to_end_note": "cached pixels"}
@@ -257,6 +257,12 @@ def _end_to_end(timed: EndToEnd) -> dict[str, Any]:
         note = f"made the pixels of {timed.also_made} more geometries"
         return {**shares, "end_to_end_note": note}
     return {**shares, "end_to_end_images_per_s": rate}
+
+
+def _shares(stages: Stages) -> dict[str, float]:
+    seconds = stages.model_dump(exclude={"owned_s"})
+    total = sum(seconds.values())
+    return {f"{name.removesuffix('_s')}_share": s / total for name, s in seconds.items()}
 
 
 def _timed(evidence: Timed) -> dict[str, Any]:

@@ -1,16 +1,15 @@
 """Decoded pixels on disk, so that an image is decoded once for all rows and runs that need it.
 
 A file holds the uint8 crops (images, height, width, channels) of one dataset, geometry and decoder
-from its first byte on, so that they can be mapped, and behind them an index with a digest of each
-crop. It is written under another name, and appears whole or not at all. Locks tell the files that
-are in use, by whichever process; the system drops them when a process dies.
+from its first byte on, and behind them an index with a digest of each crop. It is written under
+another name, and appears whole or not at all. Locks mark the files that are in use, by whichever
+process; the system drops them when a process dies.
 """
 
 import fcntl
 import hashlib
 import io
 import json
-import mmap
 import os
 import shutil
 import struct
@@ -20,7 +19,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -179,7 +178,10 @@ class PixelCache:
 
 
 class CachedPixels:
-    """Pixels that lie in the cache, locked against removal until they are closed."""
+    """Pixels in the cache, locked against removal until they are closed.
+
+    A copy that is sent to another process opens the file again there, without a lock of its own.
+    """
 
     def __init__(
         self, path: Path, stream: BinaryIO, index: "_Index", shape: tuple[int, int, int]
@@ -189,6 +191,14 @@ class CachedPixels:
         self._index = index
         self._shape = shape
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what another process needs to read the same pixels."""
+        return {"_path": self._path, "_index": self._index, "_shape": self._shape}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Open the file in this process."""
+        self.__dict__.update(state, _stream=state["_path"].open("rb"))
+
     def sha256(self, indices: Sequence[int]) -> NDArray[np.uint8]:
         """Return (n, 32): the digests of the encoded images, as they were when they were read."""
         return self._index.encoded[self._local(indices)]
@@ -197,27 +207,17 @@ class CachedPixels:
         """Return why an image could not be decoded, or None if it could."""
         return self._index.bad.get(index - self._index.key.first)
 
-    def batch(self, indices: Sequence[int], places: int) -> Pixels:
-        """Return (places, H, W, C): the pixels of images, then zeros.
-
-        Consecutive images that fill all places are mapped, without a copy, and unmapped when the
-        array is gone, so that a process never holds more than its batches.
+    def read(self, indices: Sequence[int], target: Pixels) -> None:
+        """Fill ``target`` (n, H, W, C) with the pixels of images.
 
         Raises:
             DamagedPixelsError: they are not those that were written.
         """
-        local = self._local(indices)
-        if len(indices) == places and int(local[-1]) - int(local[0]) == places - 1:
-            pixels = self._mapped(int(local[0]), places)
-        else:
-            pixels = np.zeros((places, *self._shape), np.uint8)
-            for place, number in enumerate(local):
-                pixels[place] = self._mapped(int(number), 1)[0]
-        for place, number in enumerate(local):
-            if hashlib.sha256(pixels[place]).digest() != self._index.pixels[number].tobytes():
+        for pixels, number in zip(target, self._local(indices), strict=True):
+            os.preadv(self._stream.fileno(), [pixels], int(number) * _size(self._shape))
+            if hashlib.sha256(pixels).digest() != self._index.pixels[number].tobytes():
                 self._path.unlink(missing_ok=True)
                 raise DamagedPixelsError(f"{self._path}: damaged")
-        return pixels
 
     def close(self) -> None:
         """Let go of the file."""
@@ -226,27 +226,45 @@ class CachedPixels:
     def _local(self, indices: Sequence[int]) -> NDArray[np.intp]:
         return np.asarray(indices, np.intp) - self._index.key.first
 
-    def _mapped(self, number: int, count: int) -> Pixels:
-        size = _size(self._shape)
-        start = number * size
-        page = start - start % mmap.ALLOCATIONGRANULARITY
-        # Private and writable, because torch warns of memory that it could not write; nothing does.
-        view = mmap.mmap(
-            self._stream.fileno(),
-            start - page + count * size,
-            flags=mmap.MAP_PRIVATE,
-            prot=mmap.PROT_READ | mmap.PROT_WRITE,
-            offset=page,
-        )
-        pixels = np.frombuffer(view, np.uint8, count * size, start - page)
-        return pixels.reshape(count, *self._shape)
+
+class PixelFile:
+    """The file that a writer fills; a copy in another process writes to the same file."""
+
+    def __init__(self, path: Path, first: int, image_bytes: int) -> None:
+        self._path = path
+        self._first = first
+        self._image_bytes = image_bytes
+        self._stream = path.open("r+b", buffering=0)
+
+    def __getstate__(self) -> tuple[Path, int, int]:
+        """Return what another process needs to write to the same file."""
+        return self._path, self._first, self._image_bytes
+
+    def __setstate__(self, state: tuple[Path, int, int]) -> None:
+        """Open the file in this process."""
+        self.__init__(*state)  # type: ignore[misc]
+
+    def write(self, index: int, pixels: Pixels) -> bytes:
+        """Write the pixels (H, W, C) of an image of the dataset; return their sha256.
+
+        Raises:
+            OSError: the disk is full.
+        """
+        content = pixels.tobytes()
+        _write_all(self._stream.fileno(), content, (index - self._first) * self._image_bytes)
+        return hashlib.sha256(content).digest()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._stream.close()
 
 
 class PixelWriter:
-    """Takes the pixels of a key in any order, from any number of threads.
+    """Collects the pixels of a key in any order, from any number of threads and processes.
 
-    What goes wrong while writing, like a full disk, is kept in ``failure``, and the rest is let go:
-    a row does not fail because its pixels cannot be kept.
+    Whoever decodes an image writes its pixels to ``file``; the writer, in one process, takes note
+    of each image. What goes wrong while writing, like a full disk, is kept in ``failure``, and the
+    rest is let go: a row does not fail because its pixels cannot be kept.
 
     Raises:
         DataError: another process writes the same.
@@ -266,33 +284,25 @@ class PixelWriter:
         self._blank = hashlib.sha256(bytes(self._image_bytes)).digest()
         self._lock = threading.Lock()
         self._stream = _own(self._part)
+        self.file = PixelFile(self._part, key.first, self._image_bytes)
         try:
             _reserve(self._stream.fileno(), key.images * self._image_bytes)
         except OSError:
             self.abandon()
             raise
 
-    def put(self, index: int, pixels: Pixels, encoded_sha256: bytes) -> None:
-        """Write the pixels (H, W, C) of an image of the dataset."""
+    def note(self, index: int, encoded_sha256: bytes, pixels_sha256: bytes) -> None:
+        """Take note of an image whose pixels are in the file."""
         number = index - self._key.first
-        content = pixels.tobytes()
-        self._digests[number] = np.frombuffer(hashlib.sha256(content).digest(), np.uint8)
+        self._digests[number] = np.frombuffer(pixels_sha256, np.uint8)
         self._encoded[number] = np.frombuffer(encoded_sha256, np.uint8)
-        if self.failure is None:
-            try:
-                _write_all(self._stream.fileno(), content, number * self._image_bytes)
-            except (OSError, ValueError) as error:
-                self.fail(first_line(error))
         self._written[number] = True
 
-    def put_bad(self, index: int, reason: str, encoded_sha256: bytes) -> None:
-        """Keep why an image cannot be decoded; its pixels are zeros."""
-        number = index - self._key.first
-        self._digests[number] = np.frombuffer(self._blank, np.uint8)
-        self._encoded[number] = np.frombuffer(encoded_sha256, np.uint8)
+    def note_bad(self, index: int, encoded_sha256: bytes, reason: str) -> None:
+        """Take note of why an image cannot be decoded; its pixels are zeros."""
         with self._lock:
-            self._bad[number] = reason
-        self._written[number] = True
+            self._bad[index - self._key.first] = reason
+        self.note(index, encoded_sha256, self._blank)
 
     def fail(self, reason: str) -> None:
         """Give up; ``commit`` will remove the file."""
@@ -311,11 +321,15 @@ class PixelWriter:
                 self.fail(error.strerror or first_line(error))
         if self.failure is not None:
             self.abandon()
-        self._stream.close()
+        self._close()
 
     def abandon(self) -> None:
         """Remove what has been written."""
         self._part.unlink(missing_ok=True)
+        self._close()
+
+    def _close(self) -> None:
+        self.file.close()
         self._stream.close()
 
     def _write_index(self) -> None:

@@ -150,7 +150,7 @@ class _Worker:
         self._log = Path(self._folder.name) / "worker.log"
         self.pipe, theirs = fork_server.CONTEXT.Pipe()
         self._process = fork_server.CONTEXT.Process(
-            target=target, args=(*arguments, str(self._log), theirs), daemon=True
+            target=target, args=(*arguments, str(self._log), theirs)
         )
         self._process.start()
         theirs.close()

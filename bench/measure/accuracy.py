@@ -2,12 +2,11 @@
 
 import torch
 
-from bench.data.decoders import open_decoder
 from bench.data.pixel_cache import DamagedPixelsError
 from bench.measure import Result, Row
+from bench.measure.evaluation import FORWARD_BATCH, Evaluation, evaluation, timed_repeats
 from bench.measure.execution import Execution
-from bench.measure.lanes import FORWARD_BATCH, Lanes
-from bench.measure.pixels import FilePixels, open_source
+from bench.measure.pixels import open_source, uncached_source
 from bench.measure.scoring import TOP_K, Predictions, evidence, parquet
 from bench.records import EndToEnd
 from zoo import build
@@ -23,13 +22,13 @@ def run(row: Row) -> Result:
     torch.backends.cudnn.benchmark = False  # autotuned kernels may differ from run to run
     network = build.trained_network(row.entry, row.weights)
     execution = Execution(network, row.job.settings, row.device)
-    lanes = Lanes(execution, row.preprocess, row.dataset, _forward_batch(row))
-    lanes.warm_up()
+    one = evaluation(execution, row.preprocess, row.dataset, _forward_batch(row))
+    one.warm_up()
     try:
-        predictions, timed = _pass(row, lanes)
+        predictions, timed = _pass(row, one)
     except DamagedPixelsError as damage:
-        row.tell(f"{damage}: removed, and made anew")
-        predictions, timed = _pass(row, lanes)
+        row.tell(f"{damage}: removed; decoding again")
+        predictions, timed = _pass(row, one)
     if not predictions.readable.any():
         index, reason = min(predictions.bad)
         raise MeasureError(
@@ -37,22 +36,21 @@ def run(row: Row) -> Result:
         )
     end_to_end: EndToEnd | None = timed
     if row.job.shard is not None or not row.job.alone:
-        end_to_end = None  # a part's time, or one that neighbours disturb, is none of the whole's
-    elif not lanes.is_long_enough(len(row.dataset)):
-        decoder = open_decoder(row.job.settings.decoder, row.device)
-        end_to_end = lanes.timed_repeats(FilePixels(row.dataset, row.preprocess, decoder))
+        end_to_end = None  # the time of a part, or one that neighbours disturb, is not the whole's
+    elif len(row.dataset) < one.steady_images:
+        end_to_end = timed_repeats(one, uncached_source(row), one.steady_images)
     return Result(
-        evidence(row.dataset, predictions, end_to_end, lanes.places),
+        evidence(row.dataset, predictions, end_to_end, one.places),
         parquet(row.entry.name, row.dataset, predictions, row.images if row.job.shard else None),
     )
 
 
-def _pass(row: Row, lanes: Lanes) -> tuple[Predictions, EndToEnd]:
+def _pass(row: Row, one: Evaluation) -> tuple[Predictions, EndToEnd]:
     """Predict every image once."""
     images = row.images
     predictions = Predictions.empty(len(row.dataset), min(TOP_K, row.dataset.classes))
     with open_source(row, images) as source:
-        end_to_end = lanes.pass_over(
+        end_to_end = one.pass_over(
             source,
             images,
             predictions,

@@ -1,7 +1,10 @@
-"""Where an evaluation's pixels come from: decoded from files, or mapped from the cache.
+"""Where an evaluation's pixels come from: decoded from files, or read from the cache.
 
-The first row that needs pixels decodes them in its own lanes and leaves them in the cache as it
-goes, also in the other geometries that later rows of the plan need; there is no stage before it.
+The first row that needs pixels decodes them and leaves them in the cache as it goes, also in the
+other geometries that later rows of the plan need; there is no stage before it.
+
+A loader can be sent to other processes, which load batches side by side. What it learns of the
+images comes back as ``Loaded``, and the source, in the row's own process, takes note of it.
 """
 
 import hashlib
@@ -9,157 +12,172 @@ import inspect
 import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal, Protocol
-
-import numpy as np
-from numpy.typing import NDArray
 
 from bench.data import preprocess as preprocess_module
 from bench.data.dataset import Dataset
 from bench.data.decoders import Decoder, open_decoder
-from bench.data.pixel_cache import CachedPixels, PixelCache, PixelKey, PixelWriter, default_folder
+from bench.data.pixel_cache import (
+    CachedPixels,
+    PixelCache,
+    PixelFile,
+    PixelKey,
+    PixelWriter,
+    default_folder,
+)
 from bench.data.preprocess import UNREADABLE, Pixels, geometry
 from bench.measure import Row
-from bench.measure.scoring import Predictions
-from bench.measure.tally import Tally
+from bench.measure.stage_timer import StageTimer
 from zoo.entry import Preprocess
-from zoo.errors import DataError, MeasureError, with_type
-
-Places = NDArray[np.intp]
-
-
-class Source(Protocol):
-    """Gives the pixels of batches, to any number of threads."""
-
-    @property
-    def kind(self) -> Literal["files", "cache"]:
-        """Return where pixels come from."""
-
-    @property
-    def also_made(self) -> int:
-        """Return for how many other geometries pixels are made."""
-
-    def load(
-        self, indices: Sequence[int], places: int, predictions: Predictions | None, tally: Tally
-    ) -> tuple[Pixels, Places]:
-        """Return (places, H, W, C) of uint8, and which of the places hold an image.
-
-        What is known of the images on the way, digests and reasons, goes into the predictions.
-        """
+from zoo.errors import DataError, MeasureError, first_line, with_type
 
 
 @dataclass(frozen=True)
-class _Sink:
-    """A geometry that is wanted, and the file of the cache that takes it."""
+class Kept:
+    """What became of an image in a cache file: the digest of its pixels, or why there are none.
+
+    ``bad`` is a fault of the image, which the file remembers; ``failure`` ends the file.
+    """
+
+    sha256: bytes = b""
+    bad: str | None = None
+    failure: str | None = None
+
+
+@dataclass(frozen=True)
+class LoadedImage:
+    """What is known of an image: its file's digest (empty: unread), and why it has no pixels.
+
+    ``kept`` has one item for each cache file of the loader.
+    """
+
+    sha256: bytes
+    reason: str | None = None
+    kept: tuple[Kept, ...] = ()
+
+
+Loaded = list[LoadedImage]
+
+
+class Loader(Protocol):
+    """Loads the pixels of batches, in any number of threads or processes."""
+
+    def load(self, indices: Sequence[int], target: Pixels, timer: StageTimer) -> Loaded:
+        """Fill ``target`` (n, H, W, C) with the pixels of images, zeros where there are none."""
+
+
+@dataclass(frozen=True)
+class Sink:
+    """A geometry that the cache wants, and the file that takes it."""
 
     preprocess: Preprocess
-    writer: PixelWriter
+    file: PixelFile
 
 
-@dataclass
-class FilePixels:
-    """Decodes images; keeps the pixels in ``own`` and ``others`` while predictions are made."""
+@dataclass(frozen=True)
+class FileLoader:
+    """Decodes images, and writes their pixels to the cache files of ``sinks``."""
 
     dataset: Dataset
     preprocess: Preprocess
     decoder: Decoder
-    own: PixelWriter | None = None
-    others: list[_Sink] = field(default_factory=list)
-    kind: Literal["files", "cache"] = "files"
+    sinks: tuple[Sink, ...] = ()
 
-    @property
-    def also_made(self) -> int:
-        """Return for how many other geometries pixels are made."""
-        return len(self.others)
+    def load(self, indices: Sequence[int], target: Pixels, timer: StageTimer) -> Loaded:
+        """Fill ``target`` (n, H, W, C) with the pixels of images, zeros where there are none."""
+        return [
+            self._load_one(index, pixels, timer)
+            for index, pixels in zip(indices, target, strict=True)
+        ]
 
-    @property
-    def writers(self) -> list[PixelWriter]:
-        """Return all that take pixels."""
-        return [*([self.own] if self.own else []), *(sink.writer for sink in self.others)]
-
-    def load(
-        self, indices: Sequence[int], places: int, predictions: Predictions | None, tally: Tally
-    ) -> tuple[Pixels, Places]:
-        """Return (places, H, W, C) of uint8, and which of the places hold an image."""
-        shape = (*self.preprocess.crop_px, self.preprocess.input_channels)
-        pixels = np.zeros((places, *shape), np.uint8)
-        good = []
-        for place, index in enumerate(indices):
-            reason = self._load_one(index, pixels[place], predictions, tally)
-            if reason is None:
-                good.append(place)
-            elif predictions is not None:
-                predictions.bad.append((index, reason))
-        return pixels, np.asarray(good, np.intp)
-
-    def _load_one(
-        self, index: int, target: Pixels, predictions: Predictions | None, tally: Tally
-    ) -> str | None:
-        """Fill in the pixels (H, W, C) of an image; return why it cannot be, if it cannot."""
-        writers = [] if predictions is None else self.writers
+    def _load_one(self, index: int, target: Pixels, timer: StageTimer) -> LoadedImage:
         try:
-            with tally.stage("read_decode_s"):
+            with timer.stage("read_decode_s"):
                 data = self.dataset.read(index)
+                digest = hashlib.sha256(data).digest()
         except UNREADABLE as error:
-            for writer in writers:  # the next attempt to read it may do better
-                writer.fail(f"{self.dataset.images[index]}: {with_type(error)}")
-            return with_type(error)
-        with tally.stage("read_decode_s"):
-            digest = b"" if predictions is None else hashlib.sha256(data).digest()
-            if predictions is not None:
-                predictions.sha256[index] = np.frombuffer(digest, np.uint8)
+            target[:] = 0
+            # The next attempt to read it may do better, so no cache file remembers it.
+            failure = Kept(failure=f"{self.dataset.images[index]}: {with_type(error)}")
+            return LoadedImage(b"", with_type(error), (failure,) * len(self.sinks))
         try:
-            with tally.stage("read_decode_s"):
+            with timer.stage("read_decode_s"):
                 image = self.decoder.decode(data, self.preprocess)
-            with tally.stage("resize_s"):
+            with timer.stage("resize_s"):
                 target[:] = self.decoder.crop(image, self.preprocess)
         except UNREADABLE as error:
-            for writer in writers:
-                writer.put_bad(index, with_type(error), digest)
-            return with_type(error)
-        with tally.stage("cache_s"):
-            if writers and self.own:
-                self.own.put(index, target, digest)
-            for sink in self.others if writers else ():
-                self._put(index, image, digest, sink)
-        return None
+            target[:] = 0
+            bad = Kept(bad=with_type(error))
+            return LoadedImage(digest, bad.bad, (bad,) * len(self.sinks))
+        with timer.stage("cache_s"):
+            kept = tuple(self._keep(index, image, target, sink) for sink in self.sinks)
+        return LoadedImage(digest, None, kept)
 
-    def _put(self, index: int, image: Any, digest: bytes, sink: _Sink) -> None:
-        """Make the pixels of another geometry, whose mishaps are for its own row to tell."""
+    def _keep(self, index: int, image: Any, own: Pixels, sink: Sink) -> Kept:
+        """Write the pixels of a geometry; a fault of another one is for its own row to report."""
         try:
-            sink.writer.put(index, self.decoder.crop(image, sink.preprocess), digest)
+            same = geometry(sink.preprocess) == geometry(self.preprocess)
+            pixels = own if same else self.decoder.crop(image, sink.preprocess)
         except UNREADABLE as error:
-            sink.writer.put_bad(index, with_type(error), digest)
+            return Kept(bad=with_type(error))
         except MeasureError as error:
-            sink.writer.fail(str(error))
+            return Kept(failure=str(error))
+        try:
+            return Kept(sha256=sink.file.write(index, pixels))
+        except (OSError, ValueError) as error:
+            return Kept(failure=first_line(error))
 
 
 @dataclass(frozen=True)
-class MappedPixels:
-    """Pixels that an earlier row has left in the cache."""
+class CacheLoader:
+    """Reads pixels that an earlier row left in the cache."""
 
     cached: CachedPixels
-    kind: Literal["files", "cache"] = "cache"
-    also_made: int = 0
 
-    def load(
-        self, indices: Sequence[int], places: int, predictions: Predictions | None, tally: Tally
-    ) -> tuple[Pixels, Places]:
-        """Return (places, H, W, C) of uint8, and which of the places hold an image.
+    def load(self, indices: Sequence[int], target: Pixels, timer: StageTimer) -> Loaded:
+        """Fill ``target`` (n, H, W, C) with the pixels of images, zeros where there are none.
 
         Raises:
             DamagedPixelsError: they are not those that were written.
         """
-        with tally.stage("cache_s"):
-            pixels = self.cached.batch(indices, places)
-            reasons = [self.cached.reason(index) for index in indices]
-            if predictions is not None:
-                predictions.sha256[np.asarray(indices)] = self.cached.sha256(indices)
-                bad = zip(indices, reasons, strict=True)
-                predictions.bad += [(index, reason) for index, reason in bad if reason is not None]
-            good = [place for place, reason in enumerate(reasons) if reason is None]
-        return pixels, np.asarray(good, np.intp)
+        with timer.stage("cache_s"):
+            self.cached.read(indices, target)
+            digests = self.cached.sha256(indices)
+        return [
+            LoadedImage(digest.tobytes(), self.cached.reason(index))
+            for index, digest in zip(indices, digests, strict=True)
+        ]
+
+
+@dataclass(frozen=True)
+class Source:
+    """A loader, and the writers of its cache files, in the order of its sinks.
+
+    ``also_made`` is the number of other geometries for which it makes pixels.
+    """
+
+    loader: Loader
+    kind: Literal["files", "cache"] = "files"
+    writers: tuple[PixelWriter, ...] = ()
+    also_made: int = 0
+
+    def note(self, indices: Sequence[int], loaded: Loaded) -> None:
+        """Take note of images whose pixels were written to the cache files."""
+        for index, image in zip(indices, loaded, strict=True):
+            for writer, kept in zip(self.writers, image.kept, strict=True):
+                if kept.failure is not None:
+                    writer.fail(kept.failure)
+                elif kept.bad is not None:
+                    writer.note_bad(index, image.sha256, kept.bad)
+                else:
+                    writer.note(index, image.sha256, kept.sha256)
+
+
+def uncached_source(row: Row) -> Source:
+    """Return a source that decodes the row's images and touches no cache."""
+    decoder = open_decoder(row.job.settings.decoder, row.device)
+    return Source(FileLoader(row.dataset, row.preprocess, decoder))
 
 
 @contextmanager
@@ -168,21 +186,21 @@ def open_source(row: Row, images: range) -> Iterator[Source]:
 
     Args:
         row: for its dataset, preprocessing, decoder and cache.
-        images: the places in the dataset that will be evaluated, each once.
+        images: the positions in the dataset that will be evaluated, each once.
 
     Raises:
         MeasureError: the decoder does not run on the row's device.
     """
-    decoder = open_decoder(row.job.settings.decoder, row.device)
     if row.job.cache_bytes == 0:
-        yield FilePixels(row.dataset, row.preprocess, decoder)
+        yield uncached_source(row)
         return
+    decoder = open_decoder(row.job.settings.decoder, row.device)
     cache = PixelCache(default_folder(), row.job.cache_bytes)
     images_key = _images_key(row, decoder, images)
     cached = cache.open(_key(images_key, row.preprocess), _shape(row.preprocess))
     if cached is not None:
         try:
-            yield MappedPixels(cached)
+            yield Source(CacheLoader(cached), kind="cache")
         finally:
             cached.close()
         return
@@ -199,11 +217,8 @@ def open_source(row: Row, images: range) -> Iterator[Source]:
             row.tell(f"decoded pixels were not kept: {writer.failure}")
 
 
-def _writing_source(
-    row: Row, decoder: Decoder, cache: PixelCache, images_key: PixelKey
-) -> FilePixels:
+def _writing_source(row: Row, decoder: Decoder, cache: PixelCache, images_key: PixelKey) -> Source:
     """Return a source that also writes all geometries that are not in the cache yet."""
-    source = FilePixels(row.dataset, row.preprocess, decoder)
     keys = {
         _key(images_key, other): other
         for other in (row.preprocess, *row.job.also)
@@ -211,20 +226,22 @@ def _writing_source(
         if (other.channels == "gray") == (row.preprocess.channels == "gray")
     }
     names = {key.file_name for key in keys}
+    own = geometry(row.preprocess)
+    sinks: list[Sink] = []
+    writers: list[PixelWriter] = []
     for key, preprocess in keys.items():
-        mine = key.geometry == geometry(row.preprocess)
-        if not mine and (cache.folder / key.file_name).exists():
+        if key.geometry != own and (cache.folder / key.file_name).exists():
             continue
         try:
             writer = cache.writer(key, _shape(preprocess), keep=names)
         except DataError as error:
             row.tell(f"decoded pixels are not kept: {error}")
             continue
-        if mine:
-            source.own = writer
-        else:
-            source.others.append(_Sink(preprocess, writer))
-    return source
+        writers.append(writer)
+        sinks.append(Sink(preprocess, writer.file))
+    loader = FileLoader(row.dataset, row.preprocess, decoder, tuple(sinks))
+    others = sum(geometry(sink.preprocess) != own for sink in sinks)
+    return Source(loader, writers=tuple(writers), also_made=others)
 
 
 def _images_key(row: Row, decoder: Decoder, images: range) -> PixelKey:

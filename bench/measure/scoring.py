@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from bench import shards
 from bench.data.dataset import Dataset
+from bench.measure.pixels import Loaded
 from bench.records import Accuracy, BadImage, EndToEnd
 from zoo.errors import MeasureError
 
@@ -42,6 +43,39 @@ class Predictions:
         )
 
 
+def score_batch(
+    logits: torch.Tensor,
+    indices: Sequence[int],
+    loaded: Loaded,
+    dataset: Dataset,
+    predictions: Predictions,
+) -> None:
+    """Fill in what is known of the images of a batch, and the predictions of those that are good.
+
+    Args:
+        logits: (places, classes).
+        indices: the images of the dataset that the batch was made of, in its first places.
+        loaded: what is known of each of these images.
+        dataset: for its labels and classes.
+        predictions: to be filled in.
+
+    Raises:
+        MeasureError: the outputs do not fit the label space, or are not finite.
+    """
+    for index, image in zip(indices, loaded, strict=True):
+        if image.sha256:
+            predictions.sha256[index] = np.frombuffer(image.sha256, np.uint8)
+        if image.reason is not None:
+            predictions.bad.append((index, image.reason))
+    good = np.flatnonzero([image.reason is None for image in loaded])
+    top, prob, label_prob = read_out(logits, len(logits), indices, good, dataset)
+    images = np.asarray(indices)[good]
+    predictions.top[images] = top[:, : predictions.top.shape[1]]
+    predictions.prob[images] = prob
+    predictions.label_prob[images] = label_prob
+    predictions.readable[images] = True
+
+
 def read_out(
     logits: torch.Tensor,
     places: int,
@@ -55,15 +89,15 @@ def read_out(
 
     Args:
         logits: (places, classes).
-        places: how many the batch had; those that hold no image are dropped.
+        places: the batch size; places without an image are dropped.
         indices: the images of the dataset that the batch was made of.
-        good: the places that hold an image that could be read.
+        good: the places with an image that could be read.
         dataset: for its labels and classes.
 
     Raises:
         MeasureError: the outputs do not fit the label space, or are not finite.
     """
-    _check_outputs(logits, places, dataset)
+    check_outputs(logits, places, dataset)
     logits = logits.float()[torch.from_numpy(good).to(logits.device)]
     finite = torch.isfinite(logits).all(dim=1).cpu().numpy()
     if not finite.all():
@@ -84,8 +118,9 @@ def read_out(
     return classes[top.cpu().numpy()].astype(np.int32), prob.cpu().numpy(), label_prob.cpu().numpy()
 
 
-def _check_outputs(logits: torch.Tensor, places: int, dataset: Dataset) -> None:
-    shape = tuple(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
+def check_outputs(output: object, places: int, dataset: Dataset) -> None:
+    """Raise MeasureError if a network's output does not fit the dataset's label space."""
+    shape = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
     if shape != (places, dataset.classes):
         raise MeasureError(
             f"the network's output is {shape}, and the label space of {dataset.name!r} "

@@ -23,11 +23,10 @@ from bench.data.dataset import Dataset, open_dataset
 from bench.data.decoders import open_decoder
 from bench.data.preprocess import crop, decode
 from bench.executors.local import in_worker
+from bench.measure.evaluation import evaluation, timed_repeats
 from bench.measure.execution import Execution
-from bench.measure.lanes import Lanes
-from bench.measure.pixels import FilePixels
+from bench.measure.pixels import FileLoader, Source
 from bench.measure.timing import Budget, CpuClock, CudaClock, timed
-from bench.measure.transfer import Upload
 from bench.plan import Settings
 from zoo import build
 from zoo.entry import Entry, Preprocess
@@ -36,8 +35,6 @@ from zoo.manifest import load
 ROUNDS = 3
 BATCH = 16
 REPEATS = 8
-# Long enough that the first batch, which nothing overlaps, hardly counts.
-BATCHES_A_LANE = 10
 # Has ten times the operations of EfficientNet-Lite0; its weights do not change its speed.
 LARGE = Entry(name="resnet50", source="timm", architecture="resnet50")
 
@@ -46,13 +43,13 @@ class SimulatedDevice(Execution):
     """Answers each batch after the time that a device of ``images_per_s`` would take."""
 
     def __init__(self, images_per_s: float, classes: int) -> None:
-        super().__init__(torch.nn.Identity(), Settings(), "cpu")
-        self.compiled = True  # one lane at a time, as on a device
+        # Compiled, so that one thread owns it, as on a device.
+        super().__init__(torch.nn.Identity(), Settings(compile="inductor"), "cpu")
         self._images_per_s = images_per_s
         self._classes = classes
 
-    def normalise(self, upload: Upload, preprocess: Preprocess) -> torch.Tensor:
-        return upload.batch.clone()  # a device normalises for itself
+    def normalise(self, pixels: torch.Tensor, preprocess: Preprocess) -> torch.Tensor:
+        return pixels.clone()  # a device normalises for itself
 
     def forward(self, batch: torch.Tensor) -> torch.Tensor:
         time.sleep(len(batch) / self._images_per_s)
@@ -91,12 +88,12 @@ def _turns(
     execution: Execution, preprocess: Preprocess, dataset: Dataset
 ) -> list[tuple[float, float, float]]:
     """Return (decode, model, end to end) in images/s, a tuple a round."""
-    lanes = Lanes(execution, preprocess, dataset, BATCH)
-    source = FilePixels(dataset, preprocess, open_decoder("pillow", "cpu"))
-    lanes.warm_up()
+    one = evaluation(execution, preprocess, dataset, BATCH)
+    source = Source(FileLoader(dataset, preprocess, open_decoder("pillow", "cpu")))
+    one.warm_up()
     rounds = []
     for _ in range(ROUNDS):
-        timed_pass = lanes.timed_repeats(source, BATCHES_A_LANE)
+        timed_pass = timed_repeats(one, source, 3 * one.steady_images)
         rounds.append(
             (
                 decode_images_per_s(dataset, preprocess),

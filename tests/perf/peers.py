@@ -25,18 +25,20 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
 
+import numpy as np
 import torch
 
 from bench import conditions
 from bench.data.dataset import open_dataset
 from bench.data.decoders import open_decoder
 from bench.executors.local import in_worker
+from bench.measure.evaluation import FORWARD_BATCH
 from bench.measure.execution import Execution
-from bench.measure.lanes import FORWARD_BATCH, Lanes
-from bench.measure.pixels import FilePixels
-from bench.measure.tally import Tally
+from bench.measure.pixels import FileLoader
+from bench.measure.stage_timer import StageTimer
 from bench.plan import Settings
 from zoo import build
+from zoo.entry import Preprocess
 from zoo.manifest import load
 
 # Name in the manifest -> (timm's name, crop, ratio of crop to resize).
@@ -207,18 +209,16 @@ def stage_rates(data: str, manifest: str, out: str) -> None:
         preprocess = build.preprocess(entry)
         network = build.trained_network(entry, build.find_weights(entry))
         execution = Execution(network, Settings(), "cpu")
-        source = FilePixels(dataset, preprocess, open_decoder("pillow", "cpu"))
-        lanes = Lanes(execution, preprocess, dataset, FORWARD_BATCH["cpu"])
-        rates[name] = _on_all_cores(_forward(lanes, execution, preprocess))
+        loader = FileLoader(dataset, preprocess, open_decoder("pillow", "cpu"))
+        rates[name] = _on_all_cores(_forward(execution, preprocess))
         if name == "lite0":
-            rates["decode"] = _on_all_cores(_decode(source, lanes.places))
+            rates["decode"] = _on_all_cores(_decode(loader))
     Path(out).write_text(json.dumps(rates))
 
 
-def _forward(lanes: Lanes, execution: Execution, preprocess: object) -> Callable[[int], int]:
+def _forward(execution: Execution, preprocess: Preprocess) -> Callable[[int], int]:
     # Noise, because a batch of zeros runs a few percent faster.
-    batch = torch.randn(lanes.places, 3, *preprocess.crop_px)  # type: ignore[attr-defined]
-    batch = batch.contiguous(memory_format=execution.memory_format)
+    batch = execution.noise(FORWARD_BATCH["cpu"], preprocess)
 
     def step(number: int) -> int:
         torch.set_num_threads(1)
@@ -228,10 +228,13 @@ def _forward(lanes: Lanes, execution: Execution, preprocess: object) -> Callable
     return step
 
 
-def _decode(source: FilePixels, places: int) -> Callable[[int], int]:
+def _decode(loader: FileLoader) -> Callable[[int], int]:
+    places = FORWARD_BATCH["cpu"]
+
     def step(number: int) -> int:
-        first = number * places % (len(source.dataset) - places)
-        source.load(range(first, first + places), places, None, Tally(lambda done: None))
+        first = number * places % (len(loader.dataset) - places)
+        pixels = np.empty((places, *loader.preprocess.crop_px, 3), np.uint8)
+        loader.load(range(first, first + places), pixels, StageTimer())
         return places
 
     return step

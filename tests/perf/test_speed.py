@@ -13,9 +13,9 @@ from bench import conditions
 from bench.data.dataset import Dataset
 from bench.data.decoders import open_decoder
 from bench.measure.complexity import count_macs, on_meta
+from bench.measure.evaluation import evaluation
 from bench.measure.execution import Execution
-from bench.measure.lanes import Lanes
-from bench.measure.pixels import FilePixels
+from bench.measure.pixels import FileLoader, Source
 from bench.measure.scoring import Predictions
 from bench.measure.train import TrainingStep
 from bench.plan import Settings
@@ -78,11 +78,12 @@ def test_forward(subject: Subject, timer: Timer) -> None:
 def test_end_to_end(subject: Subject, timer: Timer, sample_set: Dataset) -> None:
     dataset = sample_set.limited(2) if timer.quick else sample_set
     batch = 1 if timer.quick else 5  # four batches: each lane has two
-    lanes = Lanes(subject.execution, subject.preprocess, dataset, batch)
+    one = evaluation(subject.execution, subject.preprocess, dataset, batch)
     predictions = Predictions.empty(len(dataset), 5)
-    files = FilePixels(dataset, subject.preprocess, open_decoder(REFERENCE_DECODER, "cpu"))
+    decoder = open_decoder(REFERENCE_DECODER, "cpu")
+    files = Source(FileLoader(dataset, subject.preprocess, decoder))
     timed = timer(
-        lambda: lanes.pass_over(files, range(len(dataset)), predictions, lambda done: None),
+        lambda: one.pass_over(files, range(len(dataset)), predictions, lambda done: None),
         subject.execution.synchronize,
         images=len(dataset),
         **subject.info("end_to_end_images_per_s", batch),

@@ -13,7 +13,6 @@ from zoo.entry import Preprocess
 DECODERS = {
     "pillow": "bench.data.decoders.pillow:PillowDecoder",
     "torchvision": "bench.data.decoders.torchvision:TorchvisionDecoder",
-    "nvjpeg": "bench.data.decoders.nvjpeg:NvjpegDecoder",
 }
 
 

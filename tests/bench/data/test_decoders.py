@@ -88,11 +88,9 @@ def test_a_damaged_file_is_an_oserror(name: str, content: str, photographs: list
 def test_what_a_decoder_cannot_do_says_what_can() -> None:
     with pytest.raises(MeasureError, match=r"no 'lanczos' interpolation: use --decoder pillow"):
         _crop("torchvision", _encoded("PNG", "RGB"), _preprocess(interpolation="lanczos"))
-    with pytest.raises(MeasureError, match=r"runs on CUDA devices only.*--decoder pillow"):
-        open_decoder("nvjpeg", "cpu")
 
 
 def test_an_identity_names_the_library_and_its_release() -> None:
-    identities = [open_decoder(name, "cpu").identity for name in DECODERS if name != "nvjpeg"]
+    identities = [open_decoder(name, "cpu").identity for name in DECODERS]
     assert identities[0].startswith(f"pillow {Image.__version__} libjpeg ")  # type: ignore[attr-defined]
     assert identities[1].startswith("torchvision ")

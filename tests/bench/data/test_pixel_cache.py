@@ -1,13 +1,13 @@
 """Cached pixels are those that were written, or none; the cache keeps to its bound."""
 
 import hashlib
-import mmap
 import os
+import pickle
 import resource
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,7 +16,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.data.pixel_cache import DamagedPixelsError, PixelCache, PixelKey, default_folder
+from bench.data.pixel_cache import (
+    CachedPixels,
+    DamagedPixelsError,
+    PixelCache,
+    PixelKey,
+    PixelWriter,
+    default_folder,
+)
 from zoo.errors import DataError
 
 SHAPE = (31, 17, 3)
@@ -44,13 +51,23 @@ def _sha(index: int) -> bytes:
     return hashlib.sha256(b"%d" % index).digest()
 
 
+def _put(writer: PixelWriter, index: int) -> None:
+    writer.note(index, _sha(index), writer.file.write(index, _pixels(index)))
+
+
+def _read(cached: CachedPixels, indices: Sequence[int]) -> np.ndarray:
+    pixels = np.ones((len(indices), *SHAPE), np.uint8)
+    cached.read(indices, pixels)
+    return pixels
+
+
 def _fill(cache: PixelCache, key: PixelKey, bad: tuple[int, ...] = ()) -> Path:
     writer = cache.writer(key, SHAPE)
     for index in range(key.first, key.first + key.images):
         if index in bad:
-            writer.put_bad(index, "truncated", _sha(index))
+            writer.note_bad(index, _sha(index), "truncated")
         else:
-            writer.put(index, _pixels(index), _sha(index))
+            _put(writer, index)
     writer.commit()
     assert writer.failure is None
     return cache.folder / key.file_name
@@ -78,26 +95,15 @@ def test_any_images_come_back_as_they_went_in(
         _fill(cache, key, bad=(7,))
     cached = cache.open(key, SHAPE)
     assert cached is not None
-    pixels = cached.batch(indices, 10)
-    assert pixels.shape == (10, *SHAPE)
+    again: CachedPixels = pickle.loads(pickle.dumps(cached))  # as another process gets it
+    pixels = _read(cached, indices)
+    assert np.array_equal(pixels, _read(again, indices))
+    again.close()
     for place, index in enumerate(indices):
         expected = np.zeros(SHAPE, np.uint8) if index == 7 else _pixels(index)
         assert np.array_equal(pixels[place], expected)
         assert cached.reason(index) == ("truncated" if index == 7 else None)
-    assert not pixels[len(indices) :].any()
     assert cached.sha256(indices).tobytes() == b"".join(map(_sha, indices))
-    cached.close()
-
-
-def test_a_full_batch_of_consecutive_images_is_mapped_and_not_copied(tmp_path: Path) -> None:
-    cache = PixelCache(tmp_path)
-    _fill(cache, _key())
-    cached = cache.open(_key(), SHAPE)
-    assert cached is not None
-    base = cached.batch(range(3, 7), 4)
-    while isinstance(base, np.ndarray):
-        base = base.base  # type: ignore[assignment]
-    assert isinstance(getattr(base, "obj", base), mmap.mmap)
     cached.close()
 
 
@@ -105,7 +111,7 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
     cache = PixelCache(tmp_path)
     writer = cache.writer(_key(), SHAPE)
     for index in range(8):
-        writer.put(index, _pixels(index), _sha(index))
+        _put(writer, index)
     assert cache.open(_key(), SHAPE) is None
     writer.commit()  # one image is missing
     assert writer.failure == "not all images were evaluated"
@@ -138,9 +144,9 @@ def test_one_changed_pixel_is_noticed_and_the_file_removed(tmp_path: Path) -> No
     path.write_bytes(content)
     cached = cache.open(_key(), SHAPE)
     assert cached is not None
-    cached.batch(range(4), 4)
+    _read(cached, range(4))
     with pytest.raises(DamagedPixelsError, match="damaged"):
-        cached.batch(range(4, 8), 4)
+        _read(cached, range(4, 8))
     assert not path.exists()
     cached.close()
 
@@ -157,9 +163,9 @@ def test_a_writer_that_was_killed_leaves_nothing_in_the_way(tmp_path: Path) -> N
 import os, signal, sys
 sys.path.insert(0, {str(Path(__file__).parents[3])!r})
 from tests.bench.data.test_pixel_cache import *
-from tests.bench.data.test_pixel_cache import _key, _pixels, _sha
+from tests.bench.data.test_pixel_cache import _key, _put
 writer = PixelCache(Path({str(tmp_path)!r})).writer(_key(), SHAPE)
-writer.put(0, _pixels(99), _sha(0))
+_put(writer, 0)
 os.kill(os.getpid(), signal.SIGKILL)
 """
     done = subprocess.run([sys.executable, "-c", code], check=False)
@@ -169,7 +175,7 @@ os.kill(os.getpid(), signal.SIGKILL)
     _fill(cache, _key())
     cached = cache.open(_key(), SHAPE)
     assert cached is not None
-    assert np.array_equal(cached.batch([0], 1)[0], _pixels(0))
+    assert np.array_equal(_read(cached, [0])[0], _pixels(0))
     cached.close()
     assert len(list(tmp_path.iterdir())) == 1
 
@@ -180,7 +186,7 @@ def test_two_writers_of_the_same_do_no_harm(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="another run is writing the same pixels"):
         PixelCache(tmp_path).writer(_key(), SHAPE)
     for index in range(9):
-        first.put(index, _pixels(index), _sha(index))
+        _put(first, index)
     first.commit()
     cached = cache.open(_key(), SHAPE)
     assert cached is not None
@@ -220,11 +226,11 @@ def test_a_full_disk_is_known_before_anything_is_written(tmp_path: Path) -> None
 def test_a_disk_that_fills_up_later_costs_the_file_alone(tmp_path: Path) -> None:
     cache = PixelCache(tmp_path)
     writer = cache.writer(_key(), SHAPE)
-    with _files_at_most(4 * SIZE):
-        for index in range(9):
-            writer.put(index, _pixels(index), _sha(index))
-    assert writer.failure is not None
-    assert "File too large" in writer.failure
+    for index in range(4):
+        _put(writer, index)
+    with _files_at_most(4 * SIZE), pytest.raises(OSError, match="File too large"):
+        _put(writer, 4)
+    writer.fail("File too large")
     writer.commit()
     assert list(tmp_path.iterdir()) == []
 

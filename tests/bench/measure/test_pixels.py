@@ -1,6 +1,7 @@
 """An image is decoded once; where its pixels come from, and how it is batched, change no bit."""
 
 import os
+import resource
 import shutil
 from pathlib import Path
 
@@ -12,10 +13,9 @@ from bench.data.dataset import open_dataset
 from bench.data.decoders.pillow import PillowDecoder
 from bench.data.pixel_cache import PixelCache, default_folder
 from bench.data.preprocess import crop, decode
-from bench.measure import Result, Row, accuracy, lanes
-from bench.measure.pixels import open_source
-from bench.measure.scoring import Predictions
-from bench.measure.tally import Tally
+from bench.measure import Result, Row, accuracy, evaluation, lanes
+from bench.measure.pixels import LoadedImage, open_source
+from bench.measure.stage_timer import StageTimer
 from bench.plan import Job, Settings
 from bench.records import Accuracy, EndToEnd
 from tests.bench.data.miniatures import LAYOUTS, photographs_of
@@ -52,19 +52,22 @@ def _row(
     return Row(job, "cpu", "a processor", lambda done, total, unit: None, tell)
 
 
-def _load(row: Row) -> tuple[np.ndarray, Predictions, str]:
+def _load(row: Row) -> tuple[np.ndarray, list[LoadedImage], str]:
     """Return the pixels of a row's images, what is known of them, and where they came from."""
     total = len(row.dataset)
-    predictions = Predictions.empty(total, 1)
-    pixels = []
+    pixels = np.ones((total, *row.preprocess.crop_px, 3), np.uint8)
+    known = []
     with open_source(row, range(total)) as source:
         for first in range(0, total, 8):
             indices = range(first, min(first + 8, total))
-            loaded, good = source.load(indices, 8, predictions, Tally(lambda done: None))
-            pixels.append(loaded[: len(indices)].copy())
-            predictions.readable[np.asarray(indices)[good]] = True
-        kind = source.kind
-    return np.concatenate(pixels), predictions, kind
+            loaded = source.loader.load(indices, pixels[first : indices.stop], StageTimer())
+            source.note(indices, loaded)
+            known += loaded
+    return pixels, known, source.kind
+
+
+def _bad(known: list[LoadedImage]) -> list[tuple[int, str]]:
+    return [(index, image.reason) for index, image in enumerate(known) if image.reason is not None]
 
 
 def _evidence(result: Result) -> Accuracy:
@@ -81,7 +84,7 @@ def _timed(result: Result) -> EndToEnd:
 def test_batch_lanes_and_cache_change_no_bit_of_the_predictions(
     lite0: Entry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lanes, "_MIN_BATCHES_A_LANE", 0)  # nothing is timed here
+    monkeypatch.setattr(lanes, "_MIN_BATCHES_PER_LANE", 0)  # nothing is timed here
     files, kinds = set(), []
     for batch, count, cache in [(1, 1, 0), (7, 2, 0), (32, 2, None), (1, 1, None), (32, 2, None)]:
         monkeypatch.setattr(lanes, "cores", lambda count=count: count)
@@ -89,7 +92,7 @@ def test_batch_lanes_and_cache_change_no_bit_of_the_predictions(
         files.add(result.predictions)
         kinds.append(_timed(result).pixels)
         assert _timed(result).lanes == count
-        assert _evidence(result).forward_batch == lanes.FORWARD_BATCH["cpu"]
+        assert _evidence(result).forward_batch == evaluation.FORWARD_BATCH["cpu"]
     assert kinds == ["files", "files", "files", "cache", "cache"]
     assert len(files) == 1
 
@@ -125,10 +128,10 @@ def test_a_bad_image_is_bad_from_the_cache_too(lite0: Entry, class_folders: Path
     again, second, kind_again = _load(_row(lite0, str(class_folders)))
     assert (kind, kind_again) == ("files", "cache")
     assert np.array_equal(pixels, again)
-    assert first.bad == second.bad
-    assert len(first.bad) == 1
-    assert np.array_equal(first.sha256, second.sha256)
-    assert np.array_equal(first.readable, second.readable)
+    assert _bad(first) == _bad(second)
+    assert len(_bad(first)) == 1
+    assert not pixels[_bad(first)[0][0]].any()
+    assert [image.sha256 for image in first] == [image.sha256 for image in second]
 
 
 def test_a_file_that_could_not_be_opened_is_not_remembered(
@@ -141,7 +144,7 @@ def test_a_file_that_could_not_be_opened_is_not_remembered(
     row = _row(lite0, str(class_folders), told=(told := []))
     assert len(row.dataset) == 21  # listed while it was there
     link.unlink()
-    assert len(_load(row)[1].bad) == 1
+    assert len(_bad(_load(row)[1])) == 1
     assert "link.jpg: FileNotFoundError" in told[0]
     assert PixelCache(default_folder()).files() == []
 
@@ -165,13 +168,13 @@ def test_pixels_of_another_row_cost_this_one_nothing(lite0: Entry, class_folders
     bordered = lite0.model_copy(update={"preprocess": override})
     data = str(class_folders)
     plain = _load(_row(lite0, data, also=(build.preprocess(bordered),)))[1]
-    assert plain.bad == []
+    assert _bad(plain) == []
     _, alone, kind = _load(_row(bordered, data, cache_bytes=0))
     assert kind == "files"
     _, cached, kind = _load(_row(bordered, data))
     assert kind == "cache"
-    assert len(alone.bad) == 1  # the border would be 0 pixels high
-    assert cached.bad == alone.bad
+    assert len(_bad(alone)) == 1  # the border would be 0 pixels high
+    assert _bad(cached) == _bad(alone)
 
 
 def test_a_file_put_back_with_its_old_time_is_decoded_again(
@@ -211,10 +214,10 @@ def test_pixels_of_another_preprocessing_code_are_not_taken(
     assert _load(_row(lite0))[2] == "cache"
 
 
-def test_damaged_pixels_are_made_anew_and_the_row_is_whole(
+def test_damaged_pixels_are_decoded_again_and_the_row_is_whole(
     lite0: Entry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lanes, "_MIN_BATCHES_A_LANE", 0)
+    monkeypatch.setattr(lanes, "_MIN_BATCHES_PER_LANE", 0)
     whole = accuracy.run(_row(lite0)).predictions
     (file,) = default_folder().iterdir()
     content = bytearray(file.read_bytes())
@@ -224,7 +227,7 @@ def test_damaged_pixels_are_made_anew_and_the_row_is_whole(
     result = accuracy.run(_row(lite0, told=told))
     assert result.predictions == whole
     assert _timed(result).pixels == "files"
-    assert ["removed, and made anew" in text for text in told] == [True]
+    assert ["removed; decoding again" in text for text in told] == [True]
     assert _timed(accuracy.run(_row(lite0))).pixels == "cache"
 
 
@@ -237,6 +240,24 @@ def test_without_room_the_row_goes_on_and_it_is_told(lite0: Entry) -> None:
     assert "larger --cache-size" in told[0]
 
 
+def test_a_disk_that_fills_up_costs_the_file_and_not_the_row(lite0: Entry) -> None:
+    told: list[str] = []
+    row = _row(lite0, told=told)
+    pixels = np.empty((20, *row.preprocess.crop_px, 3), np.uint8)
+    with open_source(row, range(20)) as source:
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4 * pixels[0].nbytes, hard))
+        try:
+            loaded = source.loader.load(range(20), pixels, StageTimer())
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        source.note(range(20), loaded)
+    assert _bad(loaded) == []
+    assert "decoded pixels were not kept" in told[0]
+    assert "File too large" in told[0]
+    assert PixelCache(default_folder()).files() == []
+
+
 def test_a_size_of_0_touches_no_cache(lite0: Entry) -> None:
     _load(_row(lite0, cache_bytes=0))
     assert not default_folder().exists()
@@ -245,7 +266,8 @@ def test_a_size_of_0_touches_no_cache(lite0: Entry) -> None:
 def test_a_pass_that_fails_leaves_no_pixels(lite0: Entry) -> None:
     def half() -> None:
         with open_source(row, range(20)) as source:
-            source.load(range(8), 8, Predictions.empty(20, 1), Tally(lambda done: None))
+            pixels = np.empty((8, *row.preprocess.crop_px, 3), np.uint8)
+            source.note(range(8), source.loader.load(range(8), pixels, StageTimer()))
             raise RuntimeError
 
     row = _row(lite0)
@@ -264,14 +286,14 @@ def test_memory_does_not_grow_with_the_dataset(
         shutil.copy(photographs[number % 4], folder / f"{number:04}.jpg")
     _load(_row(lite0, str(folder.parent)))
     row = _row(lite0, str(folder.parent))
-    predictions = Predictions.empty(256, 1)
     with open_source(row, range(256)) as source:
         assert source.kind == "cache"
         resident = []
+        pixels = np.empty((8, *row.preprocess.crop_px, 3), np.uint8)
         for first in range(0, 256, 8):
-            pixels, _ = source.load(range(first, first + 8), 8, predictions, Tally(print))
+            pixels[:] = 0
+            source.loader.load(range(first, first + 8), pixels, StageTimer())
             assert pixels.sum() > 0
-            del pixels
             resident.append(_resident_bytes())
     assert resident[-1] - resident[0] < 8_000_000
 

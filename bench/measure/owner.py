@@ -1,0 +1,168 @@
+"""Evaluation on a GPU: one thread owns the device, and processes decode for it.
+
+The owner uploads, normalises, runs the network and reads its outputs, always in the same thread,
+whose kernel plans are those that the warm-up chose. It launches a batch while the device computes
+the one before, and scores on the host what has come back. Decoding threads would share one
+interpreter lock: on 16 cores they decode 1,400 images/s, and processes 3,000 (benchmarks/results).
+"""
+
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from bench.conditions import cores
+from bench.data.dataset import Dataset
+from bench.measure.decode_pool import TASKS_PER_BATCH, DecodedBatch, DecodePool
+from bench.measure.execution import Execution, explained
+from bench.measure.pixels import Source
+from bench.measure.scoring import Predictions, check_outputs, score_batch
+from bench.measure.stage_timer import StageTimer
+from bench.measure.transfer import Download, Upload
+from bench.records import EndToEnd, OwnerSeconds, Stages
+from zoo.entry import Preprocess
+
+# One batch is computed while the next one is launched behind it.
+_IN_FLIGHT = 2
+# A pass that is timed has this many batches, and this many tasks per decoding process, at least.
+_MIN_BATCHES = 8
+_MIN_TASKS_PER_PROCESS = 8
+
+
+class Owner:
+    """The thread that calls it owns the device: nothing else may run there."""
+
+    def __init__(
+        self, execution: Execution, preprocess: Preprocess, dataset: Dataset, places: int
+    ) -> None:
+        self._execution = execution
+        self._preprocess = preprocess
+        self._shape = (*preprocess.crop_px, preprocess.input_channels)
+        self._processes = cores()
+        self.dataset = dataset
+        self.places = places
+
+    @property
+    def steady_images(self) -> int:
+        """Return the images of the shortest pass that has a steady middle to time."""
+        tasks = max(_MIN_BATCHES * TASKS_PER_BATCH, _MIN_TASKS_PER_PROCESS * self._processes)
+        return tasks * self.places // TASKS_PER_BATCH
+
+    def warm_up(self) -> None:
+        """Run one batch of zeros, so that compilation and the device's start are in no pass."""
+        zeros = np.zeros((self.places, *self._shape), np.uint8)
+        self._execution.seconds_of_first_call(self._execution.place(zeros, self._preprocess))
+
+    def pass_over(
+        self,
+        source: Source,
+        images: Sequence[int],
+        predictions: Predictions,
+        progress: Callable[[int], None],
+    ) -> EndToEnd:
+        """Run the images of a dataset, and fill in their predictions.
+
+        Raises:
+            MeasureError: the forward pass fails, its outputs are not predictions, or a decoding
+                process died.
+        """
+        with DecodePool(source.loader, self._shape, self.places, self._processes) as pool:
+            pixels = torch.from_numpy(pool.pixels)
+            pinned = self._execution.transfers.pin(pixels)
+            try:
+                return self._timed_pass(pool, source, images, predictions, progress)
+            finally:
+                self._execution.synchronize()  # a copy may be under way
+                if pinned:
+                    self._execution.transfers.unpin(pixels)
+
+    def _timed_pass(
+        self,
+        pool: DecodePool,
+        source: Source,
+        images: Sequence[int],
+        predictions: Predictions,
+        progress: Callable[[int], None],
+    ) -> EndToEnd:
+        timer = StageTimer()
+        launched: deque[_Launched] = deque()
+        done = 0
+
+        def finish_first() -> int:
+            first = launched.popleft()
+            with timer.stage("wait_device_s"):
+                self._execution.transfers.wait(first.logits.ended)
+            with timer.stage("host_s"):
+                timer.add(first.device_seconds(self._execution))
+                pool.release(first.decoded)
+                indices, loaded = first.decoded.indices, first.decoded.loaded
+                source.note(indices, loaded)
+                score_batch(first.logits.output, indices, loaded, self.dataset, predictions)
+                progress(done + len(indices))
+            return len(indices)
+
+        start = time.perf_counter()
+        decoded_batches = pool.batches(images, timer)
+        while True:
+            with timer.stage("wait_pixels_s"):
+                decoded = next(decoded_batches, None)
+            if decoded is None:
+                break
+            with timer.stage("host_s"):
+                launched.append(self._launch(pool, decoded))
+            if len(launched) == _IN_FLIGHT:
+                done += finish_first()
+        while launched:
+            done += finish_first()
+        seconds = time.perf_counter() - start
+        return EndToEnd(
+            images=done,
+            seconds=seconds,
+            lanes=self._processes,
+            stages=_stages(timer),
+            pixels=source.kind,
+            also_made=source.also_made,
+        )
+
+    def _launch(self, pool: DecodePool, decoded: DecodedBatch) -> "_Launched":
+        """Launch a batch's way from host memory to its outputs in host memory."""
+        transfers = self._execution.transfers
+        try:
+            upload = transfers.upload(torch.from_numpy(pool.pixels[decoded.slot]))
+            arrived = transfers.arrived(upload)
+            began = transfers.mark()
+            logits = self._execution.forward(self._execution.normalise(arrived, self._preprocess))
+            ended = transfers.mark()
+            check_outputs(logits, self.places, self.dataset)
+            return _Launched(decoded, upload, began, ended, transfers.download(logits))
+        except RuntimeError as error:
+            raise explained(error, self.places, self._execution.device) from error
+
+
+def _stages(timer: StageTimer) -> Stages:
+    owned = timer.seconds("wait_pixels_s", "host_s", "wait_device_s")
+    others = timer.seconds("read_decode_s", "resize_s", "copy_s", "model_s", "cache_s")
+    return Stages.model_validate({**others, "owned_s": OwnerSeconds.model_validate(owned)})
+
+
+@dataclass(frozen=True)
+class _Launched:
+    """A batch on the device: ``began`` and ``ended`` are marks of the model's work."""
+
+    decoded: DecodedBatch
+    upload: Upload
+    began: Any
+    ended: Any
+    logits: Download
+
+    def device_seconds(self, execution: Execution) -> dict[str, float]:
+        """Return the device's seconds of the copy and of the model, once both are done."""
+        seconds = execution.transfers.seconds
+        return {
+            "copy_s": seconds(self.upload.began, self.upload.ended),
+            "model_s": seconds(self.began, self.ended),
+        }
