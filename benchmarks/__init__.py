@@ -1,0 +1,1 @@
+"""Scripts that measure zoobench itself; results/ has what they found, by date."""
