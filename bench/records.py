@@ -12,8 +12,8 @@ from zoo.entry import Model
 # 2: the reference work beside timed steps.
 SCHEMA_VERSION = 2
 
-Figure = Literal["params", "gmacs", "crosscheck", "top1", "speed", "memory", "train"]
-Measure = Literal["complexity", "accuracy", "throughput", "training"]
+Figure = Literal["params", "gmacs", "crosscheck", "top1", "speed", "latency", "memory", "train"]
+Measure = Literal["complexity", "accuracy", "throughput", "latency", "training"]
 Precision = Literal["fp32", "tf32", "bf16", "fp16", "amp"]
 MemoryFormat = Literal["contiguous", "channels_last"]
 CompileMode = Literal["eager", "inductor"]
@@ -34,6 +34,7 @@ MEASURE_OF: dict[Figure, Measure] = {
     "crosscheck": "complexity",
     "top1": "accuracy",
     "speed": "throughput",
+    "latency": "latency",
     "memory": "throughput",
     "train": "training",
 }
@@ -94,6 +95,7 @@ _NETWORK = ("entry", "network", "input_px")
 _DEPENDS_ON: dict[Measure, tuple[str, ...]] = {
     "complexity": _NETWORK,
     "throughput": (*_NETWORK, *SETTINGS),
+    "latency": (*_NETWORK, *SETTINGS),
     "training": (*_NETWORK, *SETTINGS),
     "accuracy": (
         *(*_NETWORK, *SETTINGS),
@@ -202,8 +204,9 @@ class HostUse(Model):
 class GpuSample(Model):
     """A GPU's state at a moment, ``at_s`` seconds after the first step began.
 
-    ``slowdowns`` are the driver's reasons to clock lower, by NVML's names. What the driver does
-    not tell is None.
+    ``slowdowns`` are the driver's reasons to clock lower, by NVML's names: the power cap among
+    them. ``other_processes`` counts processes with a CUDA context on the device, without this one.
+    What the driver does not report is None.
     """
 
     at_s: float
@@ -218,11 +221,14 @@ class GpuState(Model):
     """A GPU before, while and after the steps were timed; ``note`` says why something is absent.
 
     ``samples`` begins with the state before and ends with the state after. ``energy_j`` is what
-    all timed steps together took; ``throttled_steps`` are the places of steps that ran slowed down.
+    all timed steps together took. ``throttled_steps`` are the indices of steps that ran while heat
+    or the hardware slowed the GPU down; ``power_capped_steps`` those that ran at the power limit,
+    which is the steady state of heavy work.
     """
 
     samples: tuple[GpuSample, ...]
     throttled_steps: tuple[int, ...] | None
+    power_capped_steps: tuple[int, ...] | None = None
     energy_j: float | None
     note: str | None
 
@@ -256,9 +262,22 @@ class Timed(Model):
 
 
 class Throughput(Timed):
-    """Forward passes."""
+    """Forward passes.
+
+    ``launch_s`` are the host's seconds to launch each step, where a device runs it.
+    ``first_call_peak_memory_bytes`` is the peak of the first call, with autotuning and compilation;
+    ``peak_memory_bytes`` that of the steps after it.
+    """
 
     kind: Literal["throughput"] = "throughput"
+    launch_s: tuple[float, ...] | None = None
+    first_call_peak_memory_bytes: int | None = None
+
+
+class Latency(Timed):
+    """Requests: forward passes, each from its launch until its result has arrived."""
+
+    kind: Literal["latency"] = "latency"
 
 
 class Training(Timed):
@@ -271,7 +290,9 @@ class Training(Timed):
     optimizer_s: tuple[float, ...]
 
 
-Evidence = Annotated[Complexity | Accuracy | Throughput | Training, Field(discriminator="kind")]
+Evidence = Annotated[
+    Complexity | Accuracy | Throughput | Latency | Training, Field(discriminator="kind")
+]
 
 
 def now() -> str:
