@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Literal
 
 from rich import box
@@ -30,16 +31,17 @@ def _fitting(sheet: Sheet, console: Console) -> tuple[Table, list[str]]:
     shown = [i for i, heading in enumerate(sheet.headings) if heading.on_terminal]
     spare = [i for i in shown if sheet.headings[i].spare]
     left_out: list[str] = []
-    table = _table(sheet, shown)
-    while spare and _needed(table, console) > console.width:
-        left_out.insert(0, sheet.headings[spare[-1]].title)
+    while spare and _needed(sheet, shown, console) > console.width:
+        heading = sheet.headings[spare[-1]]
+        left_out.insert(0, heading.label or heading.title)
         shown.remove(spare.pop())
-        table = _table(sheet, shown)
-    return table, left_out
+    return _table(sheet, shown), left_out
 
 
-def _needed(table: Table, console: Console) -> int:
-    """Return the columns that the table takes with no cell folded."""
+def _needed(sheet: Sheet, shown: Sequence[int], console: Console) -> int:
+    """Return the columns that the table takes if no cell is folded, but for titles of sections."""
+    untitled = tuple(replace(section, title=None) for section in sheet.sections)
+    table = _table(replace(sheet, sections=untitled), shown)
     return console.measure(table, options=console.options.update(width=10_000)).maximum
 
 
