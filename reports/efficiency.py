@@ -28,7 +28,7 @@ def gpu_columns(evidence: Timed) -> dict[str, Any]:
     during = _during(evidence)
     watts = [sample.power_w for sample in during if sample.power_w is not None]
     clocks = _clocks(during)
-    company = [s.other_processes for s in gpu.samples if s.other_processes is not None]
+    others = [s.other_processes for s in gpu.samples if s.other_processes is not None]
     images = evidence.batch_size * len(evidence.steps_s)
     return {
         "throttled_steps": _count(gpu.throttled_steps),
@@ -36,7 +36,7 @@ def gpu_columns(evidence: Timed) -> dict[str, Any]:
         "watts": fmean(watts) if watts else None,
         "sm_mhz": median(clocks) if clocks else None,
         "sm_mhz_spread": _spread(clocks),
-        "other_processes": max(company, default=None),
+        "other_processes": max(others, default=None),
         "energy_j_per_image": gpu.energy_j / images if gpu.energy_j else None,
     }
 

@@ -1,6 +1,6 @@
-"""A GPU's clock, temperature, power, slow-downs and company around timed steps, by NVML.
+"""A GPU's clock, temperature, power, slow-downs and other processes around timed steps, by NVML.
 
-**Untested on a GPU**; the logic is tested with a handle that a test invents.
+**Untested on a GPU**; the logic is tested with an NVML that a test invents.
 """
 
 import threading
