@@ -1,6 +1,6 @@
 """How well a timed measurement used its GPU: power, energy, clock, launches, share of its peak."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from statistics import fmean, median
 from typing import Any
 
@@ -28,7 +28,6 @@ def gpu_columns(evidence: Timed) -> dict[str, Any]:
     during = _during(evidence)
     watts = [sample.power_w for sample in during if sample.power_w is not None]
     clocks = _clocks(during)
-    others = [s.other_processes for s in gpu.samples if s.other_processes is not None]
     images = evidence.batch_size * len(evidence.steps_s)
     return {
         "throttled_steps": _count(gpu.throttled_steps),
@@ -36,7 +35,6 @@ def gpu_columns(evidence: Timed) -> dict[str, Any]:
         "watts": fmean(watts) if watts else None,
         "sm_mhz": median(clocks) if clocks else None,
         "sm_mhz_spread": _spread(clocks),
-        "other_processes": max(others, default=None),
         "energy_j_per_image": gpu.energy_j / images if gpu.energy_j else None,
     }
 
@@ -59,6 +57,20 @@ def launch_columns(evidence: Throughput) -> dict[str, Any]:
     launch_s = median(evidence.launch_s)
     bound = launch_s >= LAUNCH_BOUND_FROM * median(evidence.steps_s)
     return {"launch_s": launch_s, "launch_bound": bound}
+
+
+def other_processes(records: Iterable[Record]) -> int | None:
+    """Return the largest number of other processes that had the GPU while a row was measured.
+
+    Counting networks does not use the GPU, so those records are left out.
+    """
+    found: list[int | None] = []
+    for record in records:
+        if record.measure != "complexity":
+            found.append((record.conditions.get("gpu") or {}).get("other_processes"))
+        if isinstance(record.evidence, Timed) and record.evidence.gpu:
+            found += [sample.other_processes for sample in record.evidence.gpu.samples]
+    return max((count for count in found if count is not None), default=None)
 
 
 def mfu(row: dict[str, Any], throughput: Record | None) -> float | None:

@@ -24,7 +24,7 @@ from bench.records import (
 from bench.shards import whole_records
 from bench.stats import StepSummary, median_in_units, summarize, wilson
 from bench.store import Store
-from reports.efficiency import gpu_columns, is_disturbed, launch_columns, mfu
+from reports.efficiency import gpu_columns, is_disturbed, launch_columns, mfu, other_processes
 from reports.flips import Flips, flips
 
 # Two counters agree if they differ by less; design of the figure: docs/figures.md.
@@ -106,7 +106,6 @@ DTYPES: dict[str, str] = {
     "energy_j_per_image": "Float64",
     "sm_mhz": "Float64",
     "sm_mhz_spread": "Float64",
-    "other_processes": "Int64",
     "end_to_end_images_per_s": "Float64",
     "end_to_end_note": "string",
     "cached_images_per_s": "Float64",
@@ -149,13 +148,13 @@ DTYPES: dict[str, str] = {
     "train_energy_j_per_image": "Float64",
     "train_sm_mhz": "Float64",
     "train_sm_mhz_spread": "Float64",
-    "train_other_processes": "Int64",
     "train_peak_memory_bytes": "Int64",
     "train_peak_memory_kind": "string",
     "train_forward_share": "Float64",
     "train_backward_share": "Float64",
     "train_optimizer_share": "Float64",
     # conditions
+    "other_processes": "Int64",
     "measured_at": "string",
     "zoobench": "string",
     "git_commit": "string",
@@ -228,6 +227,7 @@ def _row(key: RowKey, records: list[Record], flips: Mapping[RowKey, Flips]) -> d
         else:
             row |= _throughput(record.evidence)
     row["mfu"] = mfu(row, chosen.get("throughput"))
+    row["other_processes"] = other_processes(chosen.values())
     failed = any(record.status == "failed" for record in chosen.values())
     partial = row.get("images", 0) < row.get("images_in_dataset", 0)
     row["status"] = "failed" if failed else "partial" if partial else "measured"

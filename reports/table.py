@@ -263,11 +263,10 @@ def _gpu_notes(lines: list[pd.Series]) -> list[str]:
     if bound := [_named(row) for row in on_gpu if _is_true(row["launch_bound"])]:
         notes.append(f"launch-bound, the host sets the pace: {', '.join(bound)}")
     for row in on_gpu:
-        others = [row[f"{prefix}other_processes"] for prefix in ("", "train_")]
-        if count := max((int(n) for n in others if not pd.isna(n)), default=0):
+        if not pd.isna(row["other_processes"]) and row["other_processes"]:
             notes.append(
-                f"! {_named(row)}: {count} other processes had the GPU while it was timed; "
-                "measure again without them"
+                f"! {_named(row)}: other processes that used the GPU meanwhile: "
+                f"{row['other_processes']}; measure again without them"
             )
     return notes
 

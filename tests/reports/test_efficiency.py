@@ -8,7 +8,16 @@ import pytest
 from bench.records import GpuSample, GpuState, RowKey, Throughput
 from reports.frame import to_frame
 from reports.table import render
-from tests.reports.test_frame import COMPLEXITY, KEY, LATENCY, THROUGHPUT, TIMED, TRAINING, _record
+from tests.reports.test_frame import (
+    ACCURACY,
+    COMPLEXITY,
+    KEY,
+    LATENCY,
+    THROUGHPUT,
+    TIMED,
+    TRAINING,
+    _record,
+)
 
 GPU_KEY = KEY.model_copy(update={"device": "cuda", "device_name": "NVIDIA H100", "batch_size": 8})
 EVEN: dict[str, Any] = {**TIMED, "steps_s": (0.1,) * 20, "wall_s": 2.0, "clock": "cuda_event"}
@@ -189,5 +198,17 @@ def test_fp32_on_cuda_says_what_it_is() -> None:
 def test_another_process_on_the_gpu_is_warned_of() -> None:
     gpu = _state(_sample(0.1), _sample(0.2, others=2), _sample(0.3, others=1))
     text = render(_full_frame(gpu=gpu), "md").decode()
-    assert "! a, batch 8: 2 other processes had the GPU while it was timed" in text
+    assert "! a, batch 8: other processes that used the GPU meanwhile: 2; measure again" in text
     assert "other processes" not in render(_full_frame(), "md").decode()
+
+
+@pytest.mark.parametrize(
+    ("evidence", "count"), [(ACCURACY, 3), (THROUGHPUT, 3), (COMPLEXITY, None)]
+)
+def test_another_process_is_seen_in_the_conditions_of_what_uses_the_gpu(
+    evidence: Any, count: int | None
+) -> None:
+    key = GPU_KEY.of(evidence.kind)
+    record = _record(evidence, key=key, conditions={"gpu": {"other_processes": 3}})
+    found = to_frame([record]).iloc[0]["other_processes"]
+    assert pd.isna(found) if count is None else found == count
