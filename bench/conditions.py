@@ -3,14 +3,17 @@
 import ctypes
 import os
 import platform
+import re
 import subprocess
+import warnings
 from collections import Counter
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from zoo.errors import MeasureError
+from bench import environment, nvml
+from zoo.errors import MeasureError, first_line
 
 _PACKAGES = ("zoobench", "torch", "torchvision", "timm", "fvcore", "numpy", "pillow")
 # glibc gives large activations back to the kernel and faults them in again at every step, unless
@@ -25,18 +28,6 @@ ALLOCATOR_ENVIRONMENT = {
 # libgomp's waiting threads spin for milliseconds, for cores that a neighbour then lacks. So few
 # turns keep an idle machine's speed; docs/figures.md has what each costs.
 BRIEF_SPIN = {"GOMP_SPINCOUNT": "1000"}
-# What decides how many threads there are, where they run, and how they wait.
-_THREADS_ENVIRONMENT = (
-    "OMP_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "OMP_PROC_BIND",
-    "OMP_PLACES",
-    "OMP_WAIT_POLICY",
-    "GOMP_CPU_AFFINITY",
-    "GOMP_SPINCOUNT",
-    "KMP_AFFINITY",
-    "KMP_BLOCKTIME",
-)
 # Of sys/personality.h.
 _ADDR_NO_RANDOMIZE = 0x0040000
 _CGROUP = Path("/sys/fs/cgroup")
@@ -54,32 +45,95 @@ def resolve_device(asked: str) -> str:
     """Return the torch device for ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
 
     Raises:
-        MeasureError: there is no such device.
+        MeasureError: there is no such device, or ``auto`` finds a GPU that torch cannot use.
     """
+    if asked == "cpu":
+        return asked
+    if asked == "auto":
+        return _automatic_device()
+    match = re.fullmatch(r"cuda(?::(\d+))?", asked)
+    if match is None:
+        raise MeasureError(f"device {asked!r}: unknown; choices: auto, cpu, cuda, cuda:N")
     import torch
 
-    if asked == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if asked.startswith("cuda"):
-        if not torch.cuda.is_available():
-            raise MeasureError(
-                f"device {asked!r}: torch {torch.__version__} sees no CUDA device; use --device cpu"
-            )
-        index = torch.device(asked).index or 0
-        if index >= torch.cuda.device_count():
-            raise MeasureError(f"device {asked!r}: there are {torch.cuda.device_count()} GPUs")
-    elif asked != "cpu":
-        raise MeasureError(f"device {asked!r}: unknown; choices: auto, cpu, cuda, cuda:N")
+    if problem := _cuda_problem():
+        raise MeasureError(f"device {asked!r}: {problem}; or use --device cpu")
+    count = torch.cuda.device_count()
+    if int(match[1] or 0) >= count:
+        known = ", ".join(f"cuda:{i}" for i in range(count))
+        raise MeasureError(f"device {asked!r}: there is no such GPU; choices: {known}")
     return asked
 
 
+def _automatic_device() -> str:
+    """Return ``cuda`` where torch can use a GPU, and ``cpu`` only where there is none to use."""
+    import torch
+
+    problem = _cuda_problem()
+    if problem is None:
+        return "cuda"
+    if torch.version.cuda is not None and _nvml_finds_gpus():
+        raise MeasureError(f"device 'auto': {problem}; or use --device cpu")
+    return "cpu"
+
+
+def _cuda_problem() -> str | None:
+    """Return why torch cannot use a GPU, and what to do; None if it can."""
+    import torch
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")  # torch warns of a driver that fails, and returns False
+        if torch.cuda.is_available():
+            return None
+    built = f"torch {torch.__version__}"
+    if torch.version.cuda is None:
+        return f"{built} is built without CUDA; install a build with CUDA"
+    driver = nvml.driver_cuda()
+    if driver is None:
+        return f"{built} sees no CUDA device, and NVML no driver; install the NVIDIA driver"
+    if driver[0] < int(torch.version.cuda.partition(".")[0]):
+        return (
+            f"{built} needs a driver for CUDA {torch.version.cuda}, driver {nvml.driver()} is for "
+            f"CUDA {driver[0]}.{driver[1]}; update the driver"
+        )
+    shown = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if shown is not None and not _nvml_finds_gpus():
+        return f"{built} sees no CUDA device, CUDA_VISIBLE_DEVICES is {shown!r}; name a GPU there"
+    said = f": {first_line(caught[0].message)}" if caught else ""  # type: ignore[arg-type]
+    return f"{built} cannot use the GPU{said}; check that CUDA programs run here"
+
+
+def _nvml_finds_gpus() -> bool:
+    try:
+        return bool(nvml.visible())
+    except MeasureError:
+        return False
+
+
 def device_name(device: str) -> str:
-    """Return the GPU's or the processor's name."""
-    if device.startswith("cuda"):
+    """Return the GPU's or the processor's name; a GPU's by NVML, which needs no CUDA context."""
+    if not device.startswith("cuda"):
+        return processor_name()
+    try:
+        return _gpu(device).name
+    except MeasureError:
         import torch
 
         return torch.cuda.get_device_name(device)
-    return processor_name()
+
+
+def _gpu(device: str) -> nvml.Gpu:
+    """Return the GPU of a resolved torch device; by UUID where this process uses CUDA already.
+
+    Raises:
+        MeasureError: NVML does not know it.
+    """
+    import torch
+
+    index = torch.device(device).index or 0
+    if not torch.cuda.is_initialized():
+        return nvml.find(index)
+    return nvml.find(index, str(torch.cuda.get_device_properties(index).uuid))
 
 
 @cache
@@ -215,21 +269,42 @@ def collect(device: str, load_before: float | None = None) -> dict[str, Any]:
         "governors": governors(),
         "torch_threads": torch.get_num_threads(),
         "torch_interop_threads": torch.get_num_interop_threads(),
-        "threads": {name: os.environ.get(name) for name in _THREADS_ENVIRONMENT},
+        "threads": {name: os.environ.get(name) for name in environment.names("threads")},
         "load_average_1min": load_average(),
         "load_average_1min_before": load_before,
         "allocator": {name: os.environ.get(name) for name in ALLOCATOR_ENVIRONMENT},
         "malloc": malloc_library(),
         "preloaded": os.environ.get("LD_PRELOAD"),
         "random_addresses": random_addresses(),
+        "environment": environment.set_variables(),
     }
     if device.startswith("cuda"):
         found |= {
             "cuda": torch.version.cuda,
-            "cudnn": torch.backends.cudnn.version(),
-            "driver": _driver(),
+            # Asking torch for it initialises CUDA.
+            "cudnn": torch.backends.cudnn.version() if torch.cuda.is_initialized() else None,
+            "driver": nvml.driver(),
+            "gpu": gpu_state(device),
         }
     return found
+
+
+def gpu_state(device: str) -> dict[str, Any]:
+    """Return limits, clocks and modes of a resolved CUDA device, by NVML, as plain JSON values.
+
+    ``other_processes`` are those with a CUDA context on it, without this one. Where NVML does not
+    know the device, there is only a ``note``.
+    """
+    import torch
+
+    try:
+        found = nvml.state(_gpu(device))
+    except MeasureError as error:
+        return {"note": str(error)}
+    processes = found.pop("processes")
+    own = int(torch.cuda.is_initialized())
+    others = None if processes is None else max(0, processes - own)
+    return {**found, "other_processes": others}
 
 
 @cache
@@ -264,15 +339,4 @@ def _version(package: str) -> str | None:
     try:
         return version(package)
     except PackageNotFoundError:
-        return None
-
-
-def _driver() -> str | None:
-    """Return the NVIDIA driver's version. Untested on a GPU."""
-    import pynvml
-
-    try:
-        pynvml.nvmlInit()
-        return str(pynvml.nvmlSystemGetDriverVersion())
-    except pynvml.NVMLError:
         return None

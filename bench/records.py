@@ -226,8 +226,9 @@ class HostUse(Model):
 class GpuSample(Model):
     """A GPU's state at a moment, ``at_s`` seconds after the first step began.
 
-    ``slowdowns`` are the driver's reasons to clock lower, by NVML's names. What the driver does
-    not tell is None.
+    ``slowdowns`` are the driver's reasons to clock lower, by NVML's names: the power cap among
+    them. ``other_processes`` counts processes with a CUDA context on the device, without this one.
+    What the driver does not report is None.
     """
 
     at_s: float
@@ -242,11 +243,14 @@ class GpuState(Model):
     """A GPU before, while and after the steps were timed; ``note`` says why something is absent.
 
     ``samples`` begins with the state before and ends with the state after. ``energy_j`` is what
-    all timed steps together took; ``throttled_steps`` are the places of steps that ran slowed down.
+    all timed steps together took. ``throttled_steps`` are the indices of steps that ran while heat
+    or the hardware slowed the GPU down; ``power_capped_steps`` those that ran at the power limit,
+    which is the steady state of heavy work.
     """
 
     samples: tuple[GpuSample, ...]
     throttled_steps: tuple[int, ...] | None
+    power_capped_steps: tuple[int, ...] | None = None
     energy_j: float | None
     note: str | None
 

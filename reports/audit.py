@@ -272,7 +272,7 @@ def _speed(table: _Table, row: Row, claim: Claim) -> Finding:
     if reference is None:
         raise _AbsentError(f"the table prints no speed of {REFERENCE_ROW} to divide by")
     if reference is row:
-        raise _AbsentError("the other rows are divided by it")
+        return _reference_speed(table, row, claim)
     pairs = _run_alike(table.of(row, "images_per_s"), table.of(reference, "images_per_s"))
     if not pairs:
         raise _AbsentError(f"{REFERENCE_ROW} was not measured in the same way")
@@ -287,11 +287,33 @@ def _speed(table: _Table, row: Row, claim: Claim) -> Finding:
         "printed_ratio": printed,
         "measured_ratio": ratio,
     }
-    if other := _other_conditions(claim.conditions, line):
-        return Finding("claim only", f"other conditions: {'; '.join(other)}", **numbers)
+    other = _other_conditions(claim.conditions, line)
+    # A ratio is judged on another GPU too; on a CPU, or at another batch or precision, it is not.
+    device = other.pop("device_name", None) if line["device"] == "cuda" else None
+    if other:
+        return Finding("claim only", f"other conditions: {'; '.join(other.values())}", **numbers)
     if abs(ratio - printed) <= SPEED_TOLERANCE * printed:
-        return Finding("reproduced", **numbers)
-    return Finding("differs", f"as a ratio to {REFERENCE_ROW}", **numbers)
+        return Finding("reproduced", device, **numbers)
+    reason = "; ".join(filter(None, [f"as a ratio to {REFERENCE_ROW}", device]))
+    return Finding("differs", reason, **numbers)
+
+
+def _reference_speed(table: _Table, row: Row, claim: Claim) -> Finding:
+    """Return the speed of the row that the others are divided by: it is shown and not judged."""
+    reason = "the other rows are divided by it"
+    try:
+        lines = table.of(row, "images_per_s")
+    except _AbsentError:
+        return Finding("claim only", reason)
+    line = min(lines, key=lambda line: len(_other_conditions(claim.conditions, line)))
+    return Finding(
+        "claim only",
+        reason,
+        entry=line["entry"],
+        measured=float(line["images_per_s"]),
+        printed_ratio=1.0,
+        measured_ratio=1.0,
+    )
 
 
 def _run_alike(
@@ -306,20 +328,20 @@ def _run_alike(
     ]
 
 
-def _other_conditions(conditions: str, line: dict[str, Any]) -> list[str]:
-    """Return each condition of a measured speed that is not the claim's."""
+def _other_conditions(conditions: str, line: dict[str, Any]) -> dict[str, str]:
+    """Return each condition of a measured speed that is not the claim's, by the frame's column."""
     stated = {
         "device_name": re.search(r"one (\S+?),", conditions),
         "batch_size": re.search(r"batch (\d+)", conditions),
         "precision": re.search(r"\b(fp32|tf32|bf16|fp16|amp)\b", conditions),
     }
-    other = []
+    other = {}
     for name, match in stated.items():
         ours, theirs = str(line[name]), match[1] if match else "not stated"
         # A device's name is longer than a table's: "Tesla V100-SXM2-16GB" is a "V100".
         alike = theirs in ours if name == "device_name" else theirs == ours
         if not alike:
-            other.append(f"{_CONDITIONS[name]} {ours}, the claim's is {theirs}")
+            other[name] = f"{_CONDITIONS[name]} {ours}, the claim's is {theirs}"
     return other
 
 

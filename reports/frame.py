@@ -13,16 +13,19 @@ from bench.records import (
     Accuracy,
     Complexity,
     EndToEnd,
+    Latency,
     Measure,
     Record,
     RowKey,
     Stages,
+    Throughput,
     Timed,
     Training,
 )
 from bench.shards import whole_records
 from bench.stats import StepSummary, median_in_units, summarize, wilson
 from bench.store import Store
+from reports.efficiency import gpu_columns, is_disturbed, launch_columns, mfu, other_processes
 from reports.flips import Flips, flips
 
 # Two counters agree if they differ by less; design of the figure: docs/figures.md.
@@ -93,10 +96,17 @@ DTYPES: dict[str, str] = {
     "step_p99_s": "Float64",
     "steps": "Int64",
     "throttled_steps": "Int64",
+    "power_capped_steps": "Int64",
     "warmup_steps": "Int64",
     "first_call_s": "Float64",
     "page_faults_per_step": "Float64",
+    "launch_s": "Float64",
+    "launch_bound": "boolean",
+    "mfu": "Float64",
+    "watts": "Float64",
     "energy_j_per_image": "Float64",
+    "sm_mhz": "Float64",
+    "sm_mhz_spread": "Float64",
     "end_to_end_images_per_s": "Float64",
     "end_to_end_note": "string",
     "cached_images_per_s": "Float64",
@@ -106,7 +116,19 @@ DTYPES: dict[str, str] = {
     "model_share": "Float64",
     "cache_share": "Float64",
     "peak_memory_bytes": "Int64",
+    "first_call_peak_memory_bytes": "Int64",
     "peak_memory_kind": "string",
+    # latency of one request, of batch_size images
+    "latency_p50_s": "Float64",
+    "latency_p90_s": "Float64",
+    "latency_p99_s": "Float64",
+    "latency_iqr_s": "Float64",
+    "latency_p50_rse": "Float64",
+    "latency_noisy": "boolean",
+    "latency_requests": "Int64",
+    "latency_throttled_requests": "Int64",
+    "latency_sm_mhz_spread": "Float64",
+    "latency_first_call_s": "Float64",
     # training
     "train_images_per_s": "Float64",
     "train_images_per_s_wall": "Float64",
@@ -119,16 +141,21 @@ DTYPES: dict[str, str] = {
     "train_step_p99_s": "Float64",
     "train_steps": "Int64",
     "train_throttled_steps": "Int64",
+    "train_power_capped_steps": "Int64",
     "train_warmup_steps": "Int64",
     "train_first_call_s": "Float64",
     "train_page_faults_per_step": "Float64",
+    "train_watts": "Float64",
     "train_energy_j_per_image": "Float64",
+    "train_sm_mhz": "Float64",
+    "train_sm_mhz_spread": "Float64",
     "train_peak_memory_bytes": "Int64",
     "train_peak_memory_kind": "string",
     "train_forward_share": "Float64",
     "train_backward_share": "Float64",
     "train_optimizer_share": "Float64",
     # conditions
+    "other_processes": "Int64",
     "measured_at": "string",
     "zoobench": "string",
     "git_commit": "string",
@@ -196,8 +223,12 @@ def _row(key: RowKey, records: list[Record], flips: Mapping[RowKey, Flips]) -> d
             reasons += [f"unreadable: {b.image}: {b.reason}" for b in record.evidence.bad_images]
         elif isinstance(record.evidence, Training):
             row |= _training(record.evidence)
+        elif isinstance(record.evidence, Latency):
+            row |= _latency(record.evidence)
         else:
-            row |= _timed(record.evidence)
+            row |= _throughput(record.evidence)
+    row["mfu"] = mfu(row, chosen.get("throughput"))
+    row["other_processes"] = other_processes(chosen.values())
     failed = any(record.status == "failed" for record in chosen.values())
     partial = row.get("images", 0) < row.get("images_in_dataset", 0)
     row["status"] = "failed" if failed else "partial" if partial else "measured"
@@ -268,25 +299,22 @@ def _shares(stages: Stages) -> dict[str, float]:
 def _timed(evidence: Timed) -> dict[str, Any]:
     steps = summarize(evidence.steps_s)
     count = len(evidence.steps_s)
-    gpu, host = evidence.gpu, evidence.host
-    throttled = None if gpu is None or gpu.throttled_steps is None else len(gpu.throttled_steps)
-    energy_j = gpu.energy_j if gpu else None
+    host = evidence.host
     return {
+        **gpu_columns(evidence),
         "images_per_s": evidence.batch_size / steps.median_s,
         "images_per_s_wall": evidence.batch_size * count / evidence.wall_s,
         "images_per_reference": images_per_reference(evidence),
-        "noisy": is_noisy(steps) or bool(throttled),
+        "noisy": is_noisy(steps) or is_disturbed(evidence),
         "step_median_s": steps.median_s,
         "step_median_rse": steps.median_rse,
         "step_iqr_s": steps.iqr_s,
         "step_p90_s": steps.p90_s,
         "step_p99_s": steps.p99_s,
         "steps": count,
-        "throttled_steps": throttled,
         "warmup_steps": evidence.warmup_steps,
         "first_call_s": evidence.first_call_s,
         "page_faults_per_step": host.minor_faults / count if host else None,
-        "energy_j_per_image": energy_j and energy_j / (count * evidence.batch_size),
         "peak_memory_bytes": evidence.peak_memory_bytes,
         "peak_memory_kind": evidence.peak_memory_kind,
     }
@@ -305,6 +333,30 @@ def is_noisy(steps: StepSummary) -> bool:
     """Return whether steps are too uneven for their median to be taken at its word."""
     spread = steps.iqr_s / steps.median_s
     return spread > NOISY_SPREAD or steps.median_rse > NOISY_RSE
+
+
+def _throughput(evidence: Throughput) -> dict[str, Any]:
+    return {
+        **_timed(evidence),
+        **launch_columns(evidence),
+        "first_call_peak_memory_bytes": evidence.first_call_peak_memory_bytes,
+    }
+
+
+def _latency(evidence: Latency) -> dict[str, Any]:
+    found = _timed(evidence)
+    return {
+        "latency_p50_s": found["step_median_s"],
+        "latency_p90_s": found["step_p90_s"],
+        "latency_p99_s": found["step_p99_s"],
+        "latency_iqr_s": found["step_iqr_s"],
+        "latency_p50_rse": found["step_median_rse"],
+        "latency_noisy": found["noisy"],
+        "latency_requests": found["steps"],
+        "latency_throttled_requests": found.get("throttled_steps"),
+        "latency_sm_mhz_spread": found.get("sm_mhz_spread"),
+        "latency_first_call_s": found["first_call_s"],
+    }
 
 
 def _training(evidence: Training) -> dict[str, Any]:

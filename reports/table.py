@@ -9,6 +9,7 @@ import pandas as pd
 from bench.records import REFERENCE_DECODER, SETTINGS
 from reports import corruptions
 from reports.baseline import counts_csv
+from reports.efficiency import CLOCK_SPREAD
 from reports.flips import decoded
 from reports.render import render as render_as
 from reports.render.sheet import (
@@ -27,13 +28,15 @@ from reports.render.sheet import (
 class Column:
     """A column as people read it: what it is called, and how a row's cell is written.
 
-    Of ``raw``, a column of the frame, the ``best`` value is bold.
+    Of ``raw``, a column of the frame, the ``best`` value is bold. A ``of_gpu`` column is on a
+    terminal only where a row ran on a GPU, and only if there is room for it.
     """
 
     title: str
     cell: Callable[[Any], str]
     numeric: bool = True
     on_terminal: bool = True
+    of_gpu: bool = False
     raw: str | None = None
     best: Best | None = None
 
@@ -62,9 +65,22 @@ def _macs(row: Any) -> str:
 def _speed(prefix: str) -> Callable[[Any], str]:
     def cell(row: Any) -> str:
         text = number(row[f"{prefix}images_per_s"], scale=1, digits=1)
-        return text if pd.isna(row[f"{prefix}noisy"]) or not row[f"{prefix}noisy"] else f"{text}~"
+        return f"{text}~" if _is_true(row[f"{prefix}noisy"]) else text
 
     return cell
+
+
+def _latency(row: Any) -> str:
+    text = number(row["latency_p50_s"], scale=1e3, digits=2)
+    return f"{text}~" if _is_true(row["latency_noisy"]) else text
+
+
+def _launch_bound(row: Any) -> str:
+    return ABSENT if pd.isna(row["launch_bound"]) else "yes" if row["launch_bound"] else "no"
+
+
+def _is_true(value: Any) -> bool:
+    return not pd.isna(value) and bool(value)
 
 
 FIGURES = (
@@ -81,6 +97,21 @@ FIGURES = (
         best="high",
     ),
     Column("MB", _number("peak_memory_bytes", 1e-6, 0), raw="peak_memory_bytes", best="low"),
+    Column("p50 ms", _latency, raw="latency_p50_s", best="low"),
+    Column("p90 ms", _number("latency_p90_s", 1e3, 2), raw="latency_p90_s", best="low"),
+    Column("p99 ms", _number("latency_p99_s", 1e3, 2), raw="latency_p99_s", best="low"),
+    Column("MFU %", _number("mfu", 100, 1), of_gpu=True, raw="mfu", best="high"),
+    Column("W", _number("watts", 1, 0), of_gpu=True),
+    Column(
+        "J/img",
+        _number("energy_j_per_image", 1, 3),
+        of_gpu=True,
+        raw="energy_j_per_image",
+        best="low",
+    ),
+    Column("SM MHz", _number("sm_mhz", 1, 0), of_gpu=True),
+    Column("launch-bound", _launch_bound, numeric=False, of_gpu=True),
+    Column("first call MB", _number("first_call_peak_memory_bytes", 1e-6, 0), of_gpu=True),
     Column("train/s", _speed("train_"), raw="train_images_per_s", best="high"),
     Column(
         "train MB",
@@ -108,6 +139,7 @@ def sheet(frame: pd.DataFrame) -> Sheet:
     """Return the table with what is the same for all rows, and what its marks mean."""
     lines = [line for _, line in frame.iterrows()]
     columns = _columns(frame, lines)
+    on_gpu = bool((frame["device"] == "cuda").any())
     bold = [best_of(_raw(frame, column), column.best) for column in columns]
     rows = tuple(
         tuple(Cell(c.cell(line), i in best) for c, best in zip(columns, bold, strict=True))
@@ -116,10 +148,15 @@ def sheet(frame: pd.DataFrame) -> Sheet:
     return Sheet(
         caption="Measured by zoobench",
         header=tuple(_header(frame)),
-        headings=tuple(Heading(c.title, c.numeric, c.on_terminal) for c in columns),
+        headings=tuple(_heading(column, on_gpu=on_gpu) for column in columns),
         sections=(Section(None, rows),),
         notes=(*_notes(lines), *corruptions.notes(frame)),
     )
+
+
+def _heading(column: Column, *, on_gpu: bool) -> Heading:
+    on_terminal = column.on_terminal and (on_gpu or not column.of_gpu)
+    return Heading(column.title, column.numeric, on_terminal, spare=column.of_gpu)
 
 
 def _raw(frame: pd.DataFrame, column: Column) -> list[float | None]:
@@ -180,6 +217,7 @@ def _notes(lines: list[pd.Series]) -> list[str]:
     notes += [
         f"{ABSENT} e2e/s: {why}: {', '.join(names)}" for why, names in _untimed(lines).items()
     ]
+    notes += _gpu_notes(lines)
     for row in lines:
         if not pd.isna(row["decoder"]) and row["decoder"] != REFERENCE_DECODER:
             notes.append(f"{row['entry']}: {decoded(row)}")
@@ -196,8 +234,12 @@ def _notes(lines: list[pd.Series]) -> list[str]:
         notes += [
             f"~ {row['entry']}, batch {row['batch_size']}: {what}: {_noise(row, prefix)}"
             for prefix, what in (("", "noisy speed"), ("train_", "noisy training speed"))
-            if not pd.isna(row[f"{prefix}noisy"]) and row[f"{prefix}noisy"]
+            if _is_true(row[f"{prefix}noisy"])
         ]
+        if _is_true(row["latency_noisy"]):
+            notes.append(
+                f"~ {row['entry']}, batch {row['batch_size']}: noisy latency: {_latency_noise(row)}"
+            )
         if not pd.isna(row["reason"]):
             notes.append(f"{ABSENT} {row['entry']}: {row['reason']}")
     return notes
@@ -212,12 +254,62 @@ def _untimed(lines: list[pd.Series]) -> dict[str, list[str]]:
     return found
 
 
+def _gpu_notes(lines: list[pd.Series]) -> list[str]:
+    """Return what speeds on a GPU depend on beyond the settings, and who else used it."""
+    notes = []
+    on_gpu = [row for row in lines if _is_true(row["device"] == "cuda")]
+    if any(row["precision"] == "fp32" and _has_speed(row) for row in on_gpu):
+        notes.append("fp32 without TF32; other harnesses' fp32 is usually TF32: --precision tf32")
+    if bound := [_named(row) for row in on_gpu if _is_true(row["launch_bound"])]:
+        notes.append(f"launch-bound, the host sets the pace: {', '.join(bound)}")
+    for row in on_gpu:
+        if not pd.isna(row["other_processes"]) and row["other_processes"]:
+            notes.append(
+                f"! {_named(row)}: other processes that used the GPU meanwhile: "
+                f"{row['other_processes']}; measure again without them"
+            )
+    return notes
+
+
+def _has_speed(row: Any) -> bool:
+    names = ("images_per_s", "train_images_per_s", "latency_p50_s")
+    return any(not pd.isna(row[name]) for name in names)
+
+
+def _named(row: Any) -> str:
+    batch = "" if pd.isna(row["batch_size"]) else f", batch {row['batch_size']}"
+    return f"{row['entry']}{batch}"
+
+
 def _noise(row: Any, prefix: str) -> str:
     """Return how uneven the steps were."""
-    spread = number(row[f"{prefix}step_iqr_s"] / row[f"{prefix}step_median_s"], scale=100, digits=1)
-    error = number(row[f"{prefix}step_median_rse"], scale=100, digits=1)
-    text = f"steps' quartiles {spread} % apart, standard error {error} %"
-    throttled = row[f"{prefix}throttled_steps"]
-    if pd.isna(throttled) or not throttled:
-        return text
-    return f"{text}, {throttled} of {row[f'{prefix}steps']} steps slowed down by the GPU"
+    return _unevenness(
+        spread=row[f"{prefix}step_iqr_s"] / row[f"{prefix}step_median_s"],
+        error=row[f"{prefix}step_median_rse"],
+        clock_spread=row[f"{prefix}sm_mhz_spread"],
+        throttled=row[f"{prefix}throttled_steps"],
+        what=f"of {row[f'{prefix}steps']} steps",
+    )
+
+
+def _latency_noise(row: Any) -> str:
+    """Return how uneven the requests were."""
+    return _unevenness(
+        spread=row["latency_iqr_s"] / row["latency_p50_s"],
+        error=row["latency_p50_rse"],
+        clock_spread=row["latency_sm_mhz_spread"],
+        throttled=row["latency_throttled_requests"],
+        what=f"of {row['latency_requests']} requests",
+    )
+
+
+def _unevenness(
+    *, spread: float, error: float, clock_spread: Any, throttled: Any, what: str
+) -> str:
+    shares = (number(share, scale=100, digits=1) for share in (spread, error))
+    text = "{}' quartiles {} % apart, standard error {} %".format(what.split()[-1], *shares)
+    if not pd.isna(clock_spread) and clock_spread > CLOCK_SPREAD:
+        text += f", SM clock's quartiles {number(clock_spread, scale=100, digits=1)} % apart"
+    if not pd.isna(throttled) and throttled:
+        text += f", {throttled} {what} slowed down by the GPU"
+    return text

@@ -13,6 +13,7 @@ from bench.cli.cache import cache
 from bench.cli.claims import claims
 from bench.cli.compare import compare
 from bench.cli.doctor import doctor
+from bench.cli.env import env
 from bench.cli.list import list_entries
 from bench.cli.plot import plot
 from bench.cli.predict import predict
@@ -40,6 +41,7 @@ app.command("plot")(plot)
 app.command("predict")(predict)
 app.command("cache")(cache)
 app.command("doctor")(doctor)
+app.command("env")(env)
 app.add_typer(claims, name="claims")
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 def measured(store: str | None) -> "pd.DataFrame":
     """Return a store's rows; if none is named, this folder's and the counts that zoobench ships.
 
-    The shipped counts stand in only for entries that this folder's store does not have at all.
+    The shipped counts stand in only for entries that this folder's store did not count.
 
     Raises:
         StoreError: no such store.
@@ -33,10 +33,15 @@ def measured(store: str | None) -> "pd.DataFrame":
     import pandas as pd
 
     own = load_frame(DEFAULT_STORE)
-    others = counts[~counts["entry"].isin(own["entry"])]
+    others = counts[~counts["entry"].isin(own.loc[_counted(own), "entry"])]
     print(
-        f"zoobench: of {DEFAULT_STORE}, and for {len(others)} entries that it does not have, "
+        f"zoobench: of {DEFAULT_STORE}, and for {len(others)} entries that it did not count, "
         "of the counts that come with zoobench",
         file=sys.stderr,
     )
     return pd.concat([own, others], ignore_index=True)
+
+
+def _counted(own: "pd.DataFrame") -> "pd.Series[bool]":
+    """Return which rows were counted, or tried to be."""
+    return own["params"].notna() | own["reason"].str.contains("complexity: ", na=False)

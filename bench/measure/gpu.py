@@ -1,6 +1,6 @@
-"""A GPU's clock, temperature, power, slow-downs and company around timed steps, by NVML.
+"""A GPU's clock, temperature, power, slow-downs and other processes around timed steps, by NVML.
 
-**Untested on a GPU**; the logic is tested with a handle that a test invents.
+**Untested on a GPU**; the logic is tested with an NVML that a test invents.
 """
 
 import threading
@@ -11,13 +11,16 @@ from typing import Any
 
 import torch
 
+from bench import nvml
 from bench.measure.timing import Timing
 from bench.records import GpuSample, GpuState
+from zoo.errors import MeasureError
 
-# NVML's clock reasons that make a GPU slower than it could be; a clock that the user has set, or
-# an idle GPU, is none.
+# NVML's reasons to clock lower. At its power limit a GPU runs heavy work all the time: that is its
+# steady state. The others mean that it is slower than it could be. A clock that the user has set,
+# and an idle GPU, are neither.
+POWER_CAP = "SwPowerCap"
 SLOWDOWNS = (
-    "SwPowerCap",
     "HwSlowdown",
     "SyncBoost",
     "SwThermalSlowdown",
@@ -32,22 +35,21 @@ class GpuWatch:
     """Samples a GPU before, while and after the steps run, without making the device wait.
 
     Args:
-        nvml: the module ``pynvml``.
-        handle: NVML's handle of the GPU, or None if it has none; ``note`` says why.
+        gpu: the device, or None if NVML does not know it; ``note`` says why.
         now: wall-clock seconds.
     """
 
     def __init__(
         self,
-        nvml: Any,
-        handle: Any,
+        gpu: nvml.Gpu | None,
         *,
         note: str | None = None,
         now: Callable[[], float] = time.perf_counter,
     ) -> None:
-        self._nvml = nvml
-        self._handle = handle
+        self._gpu = gpu
         self._notes = [note] if note else []
+        if gpu is not None and gpu.is_mig:
+            self._notes.append("a MIG instance: power, energy and clocks are the whole card's")
         self._now = now
         self._samples: list[GpuSample] = []
         self._energy_j: float | None = None
@@ -55,11 +57,11 @@ class GpuWatch:
     @contextmanager
     def watching(self) -> Iterator[None]:
         """Sample while the context lasts."""
-        if self._handle is None:
+        if self._gpu is None:
             yield
             return
         self.sample()
-        energy_mj = self._read("energy", self._nvml.nvmlDeviceGetTotalEnergyConsumption)
+        energy_mj = self._energy_mj()
         done = threading.Event()
         thread = threading.Thread(target=self._sample_until, args=(done,), daemon=True)
         thread.start()
@@ -68,10 +70,14 @@ class GpuWatch:
         finally:
             done.set()
             thread.join()
-            after_mj = self._read("energy", self._nvml.nvmlDeviceGetTotalEnergyConsumption)
+            after_mj = self._energy_mj()
             self.sample()
         if energy_mj is not None and after_mj is not None:
             self._energy_j = (after_mj - energy_mj) / 1e3
+
+    def _energy_mj(self) -> int | None:
+        found: int | None = self._card("energy", "nvmlDeviceGetTotalEnergyConsumption")
+        return found
 
     def _sample_until(self, done: threading.Event) -> None:
         while not done.wait(_INTERVAL_S):
@@ -79,19 +85,22 @@ class GpuWatch:
 
     def sample(self) -> None:
         """Keep the GPU's state of this moment, by the wall clock."""
-        nvml = self._nvml
-        power_mw = self._read("power", nvml.nvmlDeviceGetPowerUsage)
-        reasons = self._read("slow-downs", nvml.nvmlDeviceGetCurrentClocksThrottleReasons)
-        processes = self._read("other processes", nvml.nvmlDeviceGetComputeRunningProcesses)
+        assert self._gpu is not None
+        library = self._gpu.nvml
+        power_mw = self._card("power", "nvmlDeviceGetPowerUsage")
+        reasons = self._card("slow-downs", _reasons_function(library))
+        processes = self._read(
+            "other processes", "nvmlDeviceGetComputeRunningProcesses", self._gpu.device
+        )
         self._samples.append(
             GpuSample(
                 at_s=self._now(),
-                sm_mhz=self._read("SM clock", nvml.nvmlDeviceGetClockInfo, nvml.NVML_CLOCK_SM),
-                temperature_c=self._read(
-                    "temperature", nvml.nvmlDeviceGetTemperature, nvml.NVML_TEMPERATURE_GPU
+                sm_mhz=self._card("SM clock", "nvmlDeviceGetClockInfo", library.NVML_CLOCK_SM),
+                temperature_c=self._card(
+                    "temperature", "nvmlDeviceGetTemperature", library.NVML_TEMPERATURE_GPU
                 ),
                 power_w=None if power_mw is None else power_mw / 1e3,
-                slowdowns=None if reasons is None else self._names(reasons),
+                slowdowns=None if reasons is None else _names(library, reasons),
                 # One of them is this process, whatever its number is outside a container.
                 other_processes=None if processes is None else max(0, len(processes) - 1),
             )
@@ -105,23 +114,24 @@ class GpuWatch:
         ]
         return GpuState(
             samples=tuple(samples),
-            throttled_steps=throttled(timing.offsets_s, timing.steps_s, samples),
+            throttled_steps=steps_under(SLOWDOWNS, timing.offsets_s, timing.steps_s, samples),
+            power_capped_steps=steps_under((POWER_CAP,), timing.offsets_s, timing.steps_s, samples),
             energy_j=self._energy_j,
             note="; ".join(self._notes) or None,
         )
 
-    def _names(self, reasons: int) -> tuple[str, ...]:
-        return tuple(
-            name
-            for name in SLOWDOWNS
-            if reasons & getattr(self._nvml, f"nvmlClocksThrottleReason{name}")
-        )
+    def _card(self, what: str, function: str, *arguments: Any) -> Any:
+        """Return what NVML answers for the whole card."""
+        assert self._gpu is not None
+        return self._read(what, function, self._gpu.card, *arguments)
 
-    def _read(self, what: str, function: Callable[..., Any], *arguments: Any) -> Any:
+    def _read(self, what: str, function: str, *arguments: Any) -> Any:
         """Return what NVML answers, or None; the first refusal of each kind is noted."""
+        assert self._gpu is not None
+        library = self._gpu.nvml
         try:
-            return function(self._handle, *arguments)
-        except self._nvml.NVMLError as error:
+            return getattr(library, function)(*arguments)
+        except library.NVMLError as error:
             note = f"no {what}: {error}"
             if note not in self._notes:
                 self._notes.append(note)
@@ -129,30 +139,56 @@ class GpuWatch:
 
 
 def watch(device: torch.device) -> GpuWatch:
-    """Return the watch of a CUDA device; where NVML knows none, one that only says so."""
-    import pynvml
-
+    """Return the watch of a CUDA device; where NVML does not know it, one that only says so."""
+    index = torch.cuda.current_device() if device.index is None else device.index
+    uuid = str(torch.cuda.get_device_properties(index).uuid)
     try:
-        pynvml.nvmlInit()
-        uuid = torch.cuda.get_device_properties(device).uuid
-        return GpuWatch(pynvml, pynvml.nvmlDeviceGetHandleByUUID(f"GPU-{uuid}"))
-    except pynvml.NVMLError as error:
-        return GpuWatch(pynvml, None, note=f"NVML: {error}")
+        return GpuWatch(nvml.find(index, uuid))
+    except MeasureError as error:
+        return GpuWatch(None, note=str(error))
 
 
-def throttled(
-    offsets_s: Sequence[float], steps_s: Sequence[float], samples: Sequence[GpuSample]
+def _reasons_function(library: Any) -> str:
+    """Return the name that this pynvml has for it: newer ones call the reasons events'."""
+    older = "nvmlDeviceGetCurrentClocksThrottleReasons"  # which older drivers know too
+    return older if hasattr(library, older) else "nvmlDeviceGetCurrentClocksEventReasons"
+
+
+def _names(library: Any, reasons: int) -> tuple[str, ...]:
+    return tuple(name for name in (POWER_CAP, *SLOWDOWNS) if reasons & _bit(library, name))
+
+
+def _bit(library: Any, name: str) -> int:
+    older = f"nvmlClocksThrottleReason{name}"
+    bit: int = getattr(
+        library, older if hasattr(library, older) else f"nvmlClocksEventReason{name}"
+    )
+    return bit
+
+
+def steps_under(
+    reasons: Sequence[str],
+    offsets_s: Sequence[float],
+    steps_s: Sequence[float],
+    samples: Sequence[GpuSample],
 ) -> tuple[int, ...] | None:
-    """Return which steps ran while the GPU was slowed down; None if nobody knows.
+    """Return the indices of the steps that ran while a reason to clock lower held.
 
-    A slow-down that a sample sees is taken to last from the sample before to the one after.
+    None if there was no sample, or one for which the driver does not report reasons. A reason that
+    a sample sees is taken to last from the sample before to the one after.
+
+    Args:
+        reasons: any of them.
+        offsets_s: when each step began, on the clock of the samples.
+        steps_s: how long each step ran.
+        samples: in the order of time.
     """
     if not samples or any(sample.slowdowns is None for sample in samples):
         return None
     spans = [
         (samples[max(0, i - 1)].at_s, samples[min(len(samples) - 1, i + 1)].at_s)
         for i, sample in enumerate(samples)
-        if sample.slowdowns
+        if set(reasons) & set(sample.slowdowns or ())
     ]
     return tuple(
         i

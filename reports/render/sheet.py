@@ -15,12 +15,14 @@ Best = Literal["high", "low"]
 class Heading:
     """A column's title, its alignment, and whether a narrow terminal has it too.
 
+    A ``spare`` column is on a terminal only if it is wide enough; the last one goes first.
     ``label`` is the title for who does not see the columns beside it.
     """
 
     title: str
     numeric: bool = True
     on_terminal: bool = True
+    spare: bool = False
     label: str | None = None
 
 

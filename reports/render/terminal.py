@@ -1,7 +1,8 @@
 """A sheet for a terminal."""
 
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Literal
 
 from rich import box
@@ -14,7 +15,38 @@ from reports.render.sheet import Sheet
 
 def render(sheet: Sheet, *, width: int | None = None) -> str:
     """Return the sheet as text of at most ``width`` columns (default: the terminal's)."""
+    sink = io.StringIO()
+    console = Console(file=sink, width=width, highlight=False, force_terminal=False)
+    table, left_out = _fitting(sheet, console)
+    if sheet.header:
+        console.print(Text("\n".join(sheet.header)))
+    if sheet.has_rows:
+        console.print(table)
+    wider = [f"too narrow for: {', '.join(left_out)}"] if left_out else []
+    return sink.getvalue() + lines((*wider, *sheet.notes), width=width)
+
+
+def _fitting(sheet: Sheet, console: Console) -> tuple[Table, list[str]]:
+    """Return the table, and the titles of the spare columns that there is no room for."""
     shown = [i for i, heading in enumerate(sheet.headings) if heading.on_terminal]
+    spare = [i for i in shown if sheet.headings[i].spare]
+    left_out: list[str] = []
+    while spare and _needed(sheet, shown, console) > console.width:
+        heading = sheet.headings[spare[-1]]
+        left_out.insert(0, heading.label or heading.title)
+        shown.remove(spare.pop())
+    return _table(sheet, shown), left_out
+
+
+def _needed(sheet: Sheet, shown: Sequence[int], console: Console) -> int:
+    """Return the columns that the table takes if no cell is folded, but for titles of sections."""
+    untitled = tuple(replace(section, title=None) for section in sheet.sections)
+    table = _table(replace(sheet, sections=untitled), shown)
+    return console.measure(table, options=console.options.update(width=10_000)).maximum
+
+
+def _table(sheet: Sheet, shown: Sequence[int]) -> Table:
+    """Return the columns with these indices as a table."""
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
     for heading in (sheet.headings[i] for i in shown):
         justify: Literal["left", "right"] = "right" if heading.numeric else "left"
@@ -25,13 +57,7 @@ def render(sheet: Sheet, *, width: int | None = None) -> str:
             table.add_row(Text(section.title, style="italic"))
         for row in section.rows:
             table.add_row(*(Text(row[i].text) for i in shown))
-    sink = io.StringIO()
-    console = Console(file=sink, width=width, highlight=False, force_terminal=False)
-    if sheet.header:
-        console.print(Text("\n".join(sheet.header)))
-    if sheet.has_rows:
-        console.print(table)
-    return sink.getvalue() + lines(sheet.notes, width=width)
+    return table
 
 
 def lines(texts: Iterable[str], *, width: int | None = None) -> str:

@@ -39,6 +39,30 @@ def test_the_terminal_needs_80_columns(name: str) -> None:
         assert "…" not in text
 
 
+def test_80_columns_have_speeds_and_both_ratios_rather_than_our_counts(
+    focalnet: pd.DataFrame,
+) -> None:
+    speeds = focalnet["figure"] == "images_per_s"
+    cells = focalnet.assign(
+        measured=focalnet["measured"].mask(speeds, focalnet["printed"].astype("Float64") * 10),
+        measured_ratio=0.5,
+        printed_ratio=0.57,
+    )
+    text = terminal.render(sheet(cells), width=80)
+    assert max(len(line) for line in text.splitlines()) <= 80
+    assert "too narrow for: GMACs, measured and verdict\n" in text
+    (row,) = (line for line in text.splitlines() if line.startswith("FocalNet-B (LRF)"))
+    assert row.split()[2:11] == [
+        *("88.7", "88.75", "="),
+        *("15.4", "269", "2690"),
+        *("0.57", "0.50", "·"),
+    ]
+    wide = terminal.render(sheet(cells), width=120)
+    assert "too narrow" not in wide
+    (row,) = (line for line in wide.splitlines() if line.startswith("FocalNet-B (LRF)"))
+    assert row.split()[5:8] == ["15.4", "15.40", "="]
+
+
 def test_the_last_row_is_the_published_best(focalnet: pd.DataFrame) -> None:
     page = sheet(focalnet)
     assert [section.title for section in page.sections] == [
@@ -91,7 +115,7 @@ def test_a_speed_is_shown_as_its_ratio(focalnet: pd.DataFrame) -> None:
     for name, value in {**changes, **numbers, "tolerance": 0.0208}.items():
         cells.loc[where, name] = value
     text = render(cells, "md").decode()
-    assert "| 269 | 0.30 ≠ |" in text
+    assert "| 269 | 640 | 0.21 | 0.30 ≠ |" in text
     assert "0.208 printed, 0.300 of ResNet-50 measured (+0.092, tolerance 0.0208)" in text
 
 

@@ -2,6 +2,7 @@
 
 import io
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -15,6 +16,7 @@ from bench.records import (
     EndToEnd,
     GpuState,
     HostUse,
+    Latency,
     Record,
     Reference,
     RowKey,
@@ -50,18 +52,20 @@ COMPLEXITY = Complexity(
     fvcore_note=None,
     fvcore_uncounted={},
 )
-THROUGHPUT = Throughput(
-    batch_size=8,
-    first_call_s=1.0,
-    warmup_steps=3,
-    steps_s=(0.1, 0.2, 0.4),
-    wall_s=0.8,
-    clock="perf_counter",
-    peak_memory_bytes=10**6,
-    peak_memory_kind="process_rss",
-)
+TIMED: dict[str, Any] = {
+    "batch_size": 8,
+    "first_call_s": 1.0,
+    "warmup_steps": 3,
+    "steps_s": (0.1, 0.2, 0.4),
+    "wall_s": 0.8,
+    "clock": "perf_counter",
+    "peak_memory_bytes": 10**6,
+    "peak_memory_kind": "process_rss",
+}
+THROUGHPUT = Throughput(**TIMED)
+LATENCY = Latency(**{**TIMED, "batch_size": 1})
 TRAINING = Training(
-    **{**THROUGHPUT.model_dump(exclude={"kind"}), "steps_s": (1.0, 1.0, 1.0)},
+    **{**TIMED, "steps_s": (1.0, 1.0, 1.0)},
     optimizer="SGD",
     forward_s=(0.3, 0.3, 0.3),
     backward_s=(0.6, 0.6, 0.6),
@@ -81,7 +85,7 @@ ACCURACY = Accuracy(
 
 
 def _record(
-    evidence: Complexity | Accuracy | Throughput | Training | None, **changes: object
+    evidence: Complexity | Accuracy | Throughput | Latency | Training | None, **changes: object
 ) -> Record:
     measure = evidence.kind if evidence is not None else "accuracy"
     raw: dict[str, object] = {

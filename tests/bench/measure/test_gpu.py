@@ -2,16 +2,20 @@
 
 import threading
 import time
-from typing import Any
+from types import SimpleNamespace
 
 import pynvml
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.measure.gpu import SLOWDOWNS, GpuWatch, throttled
+from bench.measure import gpu
+from bench.measure.gpu import POWER_CAP, SLOWDOWNS, GpuWatch, steps_under
 from bench.measure.timing import Timing
+from bench.nvml import Gpu
 from bench.records import GpuSample
+from tests.bench.fake_nvml import NAMES, Device, FakeNvml, install, mig_card
 
 # One step, which begins when the tests are collected and outlasts them all.
 STEP = Timing(
@@ -28,74 +32,53 @@ STEP = Timing(
 )
 
 
-class FakeError(Exception):
-    pass
+CARD = Device("GPU-1")
 
 
-class FakeNvml:
-    """Answers as NVML does; what is named in ``refused`` is not supported."""
-
-    NVMLError = FakeError
-    NVML_CLOCK_SM = pynvml.NVML_CLOCK_SM
-    NVML_TEMPERATURE_GPU = pynvml.NVML_TEMPERATURE_GPU
-
-    def __init__(self, *refused: str) -> None:
-        self.refused = refused
-        self.reasons = 0
-        self.samples = 0
-        self.energy_mj = 5_000_000
-        for name in SLOWDOWNS:
-            constant = f"nvmlClocksThrottleReason{name}"
-            setattr(self, constant, getattr(pynvml, constant))
-
-    def _answer(self, name: str, value: Any) -> Any:
-        if name in self.refused:
-            raise FakeError("Not Supported")
-        return value
-
-    def nvmlDeviceGetClockInfo(self, handle: object, kind: int) -> Any:
-        assert kind == self.NVML_CLOCK_SM
-        return self._answer("clock", 1980)
-
-    def nvmlDeviceGetTemperature(self, handle: object, sensor: int) -> Any:
-        self.samples += 1
-        return self._answer("temperature", 61)
-
-    def nvmlDeviceGetPowerUsage(self, handle: object) -> Any:
-        return self._answer("power", 650_500)
-
-    def nvmlDeviceGetCurrentClocksThrottleReasons(self, handle: object) -> Any:
-        return self._answer("reasons", self.reasons)
-
-    def nvmlDeviceGetComputeRunningProcesses(self, handle: object) -> Any:
-        return self._answer("processes", ["this one", "another"])
-
-    def nvmlDeviceGetTotalEnergyConsumption(self, handle: object) -> Any:
-        self.energy_mj += 1_200_000
-        return self._answer("energy", self.energy_mj)
-
-
-def test_the_fake_has_the_names_of_the_real_one() -> None:
-    for name in vars(FakeNvml):
-        if name.startswith(("nvml", "NVML")):
-            assert hasattr(pynvml, name), name
+def _watch(nvml: FakeNvml) -> GpuWatch:
+    return GpuWatch(Gpu(nvml, CARD, CARD))
 
 
 def test_before_and_after_are_seen_with_energy_and_slowdowns() -> None:
     nvml = FakeNvml()
-    watch = GpuWatch(nvml, "handle")
+    watch = _watch(nvml)
     with watch.watching():
-        nvml.reasons = pynvml.nvmlClocksThrottleReasonSwPowerCap
+        nvml.reasons = pynvml.nvmlClocksThrottleReasonHwThermalSlowdown
     state = watch.state(STEP)
     before, after = state.samples[0], state.samples[-1]
     assert (before.sm_mhz, before.temperature_c, before.power_w) == (1980, 61, 650.5)
     assert before.slowdowns == ()
     assert before.other_processes == 1
-    assert after.slowdowns == ("SwPowerCap",)
+    assert after.slowdowns == ("HwThermalSlowdown",)
     assert after.at_s >= before.at_s
     assert state.energy_j == pytest.approx(1200)
-    assert state.throttled_steps == (0,)
+    assert (state.throttled_steps, state.power_capped_steps) == ((0,), ())
     assert state.note is None
+
+
+@pytest.mark.parametrize("newer", [False, True])
+@pytest.mark.parametrize("name", NAMES)
+def test_the_power_cap_is_apart_from_all_slowdowns(name: str, newer: bool) -> None:
+    nvml = FakeNvml(newer=newer)
+    nvml.reasons = getattr(pynvml, f"nvmlClocksThrottleReason{name}")
+    watch = _watch(nvml)
+    with watch.watching():
+        pass
+    state = watch.state(STEP)
+    capped = name == POWER_CAP
+    assert state.power_capped_steps == ((0,) if capped else ())
+    assert state.throttled_steps == (() if capped else (0,))
+
+
+def test_a_mig_instance_is_watched_by_its_card_and_says_so() -> None:
+    card = mig_card()
+    watch = GpuWatch(Gpu(FakeNvml(cards=[card]), card.instances[0], card, is_mig=True))
+    with watch.watching():
+        pass
+    state = watch.state(STEP)
+    assert state.samples[0].power_w == 650.5
+    assert state.energy_j == pytest.approx(1200)
+    assert state.note == "a MIG instance: power, energy and clocks are the whole card's"
 
 
 def test_an_idle_gpu_and_a_clock_that_the_user_set_are_no_slowdown() -> None:
@@ -104,19 +87,21 @@ def test_an_idle_gpu_and_a_clock_that_the_user_set_are_no_slowdown() -> None:
         pynvml.nvmlClocksThrottleReasonGpuIdle
         | pynvml.nvmlClocksThrottleReasonApplicationsClocksSetting
     )
-    watch = GpuWatch(nvml, "handle")
+    watch = _watch(nvml)
     with watch.watching():
         pass
     assert watch.state(STEP).throttled_steps == ()
+    assert watch.state(STEP).power_capped_steps == ()
 
 
 def test_what_the_driver_does_not_tell_is_absent_with_its_reason() -> None:
-    watch = GpuWatch(FakeNvml("energy", "reasons", "processes", "clock"), "handle")
+    watch = _watch(FakeNvml("energy", "reasons", "processes", "clock"))
     with watch.watching():
         pass
     state = watch.state(STEP)
     assert state.energy_j is None
     assert state.throttled_steps is None
+    assert state.power_capped_steps is None
     assert state.samples[0].other_processes is None
     assert state.samples[0].sm_mhz is None
     assert state.samples[0].temperature_c == 61
@@ -125,7 +110,7 @@ def test_what_the_driver_does_not_tell_is_absent_with_its_reason() -> None:
 
 
 def test_a_gpu_that_nvml_does_not_know_says_so() -> None:
-    watch = GpuWatch(FakeNvml(), None, note="NVML: Driver Not Loaded")
+    watch = GpuWatch(None, note="NVML: Driver Not Loaded")
     with watch.watching():
         pass
     state = watch.state(STEP)
@@ -136,7 +121,7 @@ def test_a_gpu_that_nvml_does_not_know_says_so() -> None:
 
 def test_the_gpu_is_sampled_while_steps_run() -> None:
     nvml = FakeNvml()
-    watch = GpuWatch(nvml, "handle")
+    watch = _watch(nvml)
     with watch.watching():
         while nvml.samples < 3:
             threading.Event().wait(0.01)
@@ -158,5 +143,22 @@ def _sample(at_s: float, slow: bool) -> GpuSample:
 def test_a_step_is_flagged_exactly_if_a_neighbouring_sample_was_slow(slow: list[bool]) -> None:
     samples = [_sample(float(i), is_slow) for i, is_slow in enumerate(slow)]
     steps = len(slow) - 1  # step i lies within the samples i and i + 1
-    found = throttled([i + 0.1 for i in range(steps)], [0.8] * steps, samples)
+    found = steps_under(SLOWDOWNS, [i + 0.1 for i in range(steps)], [0.8] * steps, samples)
     assert found == tuple(i for i in range(steps) if slow[i] or slow[i + 1])
+
+
+@pytest.mark.parametrize(
+    ("uuid", "note"), [("1", None), ("2", "NVML finds no GPU with the UUID 2")]
+)
+def test_a_cuda_device_is_watched_by_its_uuid(
+    uuid: str, note: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(monkeypatch, FakeNvml())
+    properties = SimpleNamespace(uuid=uuid)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda index: properties)
+    watch = gpu.watch(torch.device("cuda:0"))
+    with watch.watching():
+        pass
+    state = watch.state(STEP)
+    assert state.note == note
+    assert bool(state.samples) is (note is None)
