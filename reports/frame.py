@@ -99,6 +99,9 @@ DTYPES: dict[str, str] = {
     "power_capped_steps": "Int64",
     "warmup_steps": "Int64",
     "first_call_s": "Float64",
+    "compile_s": "Float64",
+    "graph_breaks": "Int64",
+    "graph_break_reason": "string",
     "page_faults_per_step": "Float64",
     "launch_s": "Float64",
     "launch_bound": "boolean",
@@ -118,7 +121,8 @@ DTYPES: dict[str, str] = {
     "peak_memory_bytes": "Int64",
     "first_call_peak_memory_bytes": "Int64",
     "peak_memory_kind": "string",
-    # latency of one request, of batch_size images
+    # latency of requests of so many images
+    "latency_images": "Int64",
     "latency_p50_s": "Float64",
     "latency_p90_s": "Float64",
     "latency_p99_s": "Float64",
@@ -338,14 +342,28 @@ def is_noisy(steps: StepSummary) -> bool:
 def _throughput(evidence: Throughput) -> dict[str, Any]:
     return {
         **_timed(evidence),
+        **_compilation(evidence),
         **launch_columns(evidence),
         "first_call_peak_memory_bytes": evidence.first_call_peak_memory_bytes,
+    }
+
+
+def _compilation(evidence: Timed) -> dict[str, Any]:
+    done = evidence.compilation
+    if done is None:
+        return {}
+    return {
+        "compile_s": done.seconds,
+        "graph_breaks": sum(done.graph_breaks.values()),
+        "graph_break_reason": next(iter(done.graph_breaks), None),
     }
 
 
 def _latency(evidence: Latency) -> dict[str, Any]:
     found = _timed(evidence)
     return {
+        **_compilation(evidence),
+        "latency_images": evidence.batch_size,
         "latency_p50_s": found["step_median_s"],
         "latency_p90_s": found["step_p90_s"],
         "latency_p99_s": found["step_p99_s"],

@@ -97,6 +97,7 @@ FIGURES = (
         best="high",
     ),
     Column("MB", _number("peak_memory_bytes", 1e-6, 0), raw="peak_memory_bytes", best="low"),
+    Column("compile s", _number("compile_s", 1, 1)),
     Column("p50 ms", _latency, raw="latency_p50_s", best="low"),
     Column("p90 ms", _number("latency_p90_s", 1e3, 2), raw="latency_p90_s", best="low"),
     Column("p99 ms", _number("latency_p99_s", 1e3, 2), raw="latency_p99_s", best="low"),
@@ -217,6 +218,10 @@ def _notes(lines: list[pd.Series]) -> list[str]:
     notes += [
         f"{ABSENT} e2e/s: {why}: {', '.join(names)}" for why, names in _untimed(lines).items()
     ]
+    sizes = {int(row["latency_images"]) for row in lines if not pd.isna(row["latency_images"])}
+    if sizes:
+        images = ", ".join("1 image" if size == 1 else f"{size} images" for size in sorted(sizes))
+        notes.append(f"p50, p90, p99 ms: latency of requests of {images}, one at a time")
     notes += _gpu_notes(lines)
     for row in lines:
         if not pd.isna(row["decoder"]) and row["decoder"] != REFERENCE_DECODER:
@@ -237,8 +242,11 @@ def _notes(lines: list[pd.Series]) -> list[str]:
             if _is_true(row[f"{prefix}noisy"])
         ]
         if _is_true(row["latency_noisy"]):
+            notes.append(f"~ {_named(row)}: noisy latency: {_latency_noise(row)}")
+        if not pd.isna(row["graph_breaks"]) and row["graph_breaks"]:
             notes.append(
-                f"~ {row['entry']}, batch {row['batch_size']}: noisy latency: {_latency_noise(row)}"
+                f"! {_named(row)}: torch.compile broke the graph {row['graph_breaks']} times: "
+                f"{row['graph_break_reason']}"
             )
         if not pd.isna(row["reason"]):
             notes.append(f"{ABSENT} {row['entry']}: {row['reason']}")
