@@ -168,7 +168,8 @@ class _Trial:
         if self._trains:
             self._execution = training_execution(row)
         else:
-            network = build.random_network(row.entry)
+            with torch.device(row.device):
+                network = build.random_network(row.entry)
             self._execution = Execution(network, row.job.settings, row.device)
         self.device = self._execution.device
         pixels = math.prod((*row.preprocess.crop_px, row.preprocess.input_channels))

@@ -24,7 +24,9 @@ def run(row: Row) -> Result:
         MeasureError: out of memory at this batch, or the forward pass fails.
     """
     torch.backends.cudnn.benchmark = True
-    execution = Execution(build.random_network(row.entry), row.job.settings, row.device)
+    with torch.device(row.device):  # where initialising a large network takes no time
+        network = build.random_network(row.entry)
+    execution = Execution(network, row.job.settings, row.device)
     memory = PeakMemory(execution.device)
     with explaining(row.request_size, execution):
         batch = execution.noise(row.request_size, row.preprocess)

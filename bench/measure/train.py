@@ -60,7 +60,8 @@ def training_execution(row: Row) -> Execution:
             "no training in pure fp16: its small gradients and updates become zero; "
             "use --precision amp"
         )
-    network = build.random_network(row.entry).train()
+    with torch.device(row.device):
+        network = build.random_network(row.entry).train()
     return Execution(network, row.job.settings, row.device)
 
 
