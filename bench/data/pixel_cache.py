@@ -19,7 +19,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -178,10 +178,7 @@ class PixelCache:
 
 
 class CachedPixels:
-    """Pixels in the cache, locked against removal until they are closed.
-
-    A copy that is sent to another process opens the file again there, without a lock of its own.
-    """
+    """Pixels in the cache, locked against removal until they are closed."""
 
     def __init__(
         self, path: Path, stream: BinaryIO, index: "_Index", shape: tuple[int, int, int]
@@ -190,14 +187,6 @@ class CachedPixels:
         self._stream = stream
         self._index = index
         self._shape = shape
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Return what another process needs to read the same pixels."""
-        return {"_path": self._path, "_index": self._index, "_shape": self._shape}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """Open the file in this process."""
-        self.__dict__.update(state, _stream=state["_path"].open("rb"))
 
     def sha256(self, indices: Sequence[int]) -> NDArray[np.uint8]:
         """Return (n, 32): the digests of the encoded images, as they were when they were read."""
@@ -228,21 +217,13 @@ class CachedPixels:
 
 
 class PixelFile:
-    """The file that a writer fills; a copy in another process writes to the same file."""
+    """The file that a writer fills; forks of its process write to it too."""
 
     def __init__(self, path: Path, first: int, image_bytes: int) -> None:
         self._path = path
         self._first = first
         self._image_bytes = image_bytes
         self._stream = path.open("r+b", buffering=0)
-
-    def __getstate__(self) -> tuple[Path, int, int]:
-        """Return what another process needs to write to the same file."""
-        return self._path, self._first, self._image_bytes
-
-    def __setstate__(self, state: tuple[Path, int, int]) -> None:
-        """Open the file in this process."""
-        self.__init__(*state)  # type: ignore[misc]
 
     def write(self, index: int, pixels: Pixels) -> bytes:
         """Write the pixels (H, W, C) of an image of the dataset; return their sha256.

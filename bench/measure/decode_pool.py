@@ -2,13 +2,19 @@
 
 A batch is decoded by several processes at once, each a task of its images, so that the first one is
 ready soon and the last one does not wait for one process. Batches come out in their order.
+
+The processes are forks of this one, as those of torch's DataLoader are: they have the dataset, the
+open files and the shared memory from the start, and never touch CUDA. They are all forked before
+the memory is pinned, which a fork would not get.
 """
 
 import itertools
 import math
+import mmap
+import multiprocessing
 import os
-import pickle
 import threading
+import warnings
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -17,17 +23,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from types import TracebackType
-from typing import Any
 
 import numpy as np
 
-from bench import fork_server
 from bench.data.preprocess import Pixels
 from bench.measure.evaluation import batches
 from bench.measure.pixels import Loaded, Loader
 from bench.measure.stage_timer import StageTimer
 from zoo.errors import MeasureError
 
+_CONTEXT = multiprocessing.get_context("fork")
 TASKS_PER_BATCH = 8
 # Tasks that wait behind the one that a process works on, so that none is idle.
 _TASKS_AHEAD = 1
@@ -48,7 +53,7 @@ class DecodePool:
     """Decoding processes, and the slots of pixels that they fill.
 
     Args:
-        loader: sent to each process.
+        loader: what each process has.
         shape: (H, W, C) of an image.
         places: images per batch.
         processes: how many decode.
@@ -61,23 +66,24 @@ class DecodePool:
         self._task = math.ceil(places / TASKS_PER_BATCH)
         tasks = processes * (1 + _TASKS_AHEAD)
         slots = math.ceil(tasks / TASKS_PER_BATCH) + _HELD_BATCHES
-        memory = fork_server.CONTEXT.RawArray("B", slots * places * math.prod(shape))
+        memory = mmap.mmap(-1, slots * places * math.prod(shape))  # shared with forks
         self.pixels: Pixels = np.frombuffer(memory, np.uint8).reshape(slots, places, *shape)
         self._free = deque(range(slots))
-        # A process ends when the other end of its pipe closes, however this process ends.
-        ours, self._alive = fork_server.CONTEXT.Pipe(duplex=False)
-        fork_server.start()
+        # A process ends when this end of the pipe closes, however this process ends.
+        owner, self._alive = _CONTEXT.Pipe(duplex=False)
         self._pool = ProcessPoolExecutor(
             processes,
-            mp_context=fork_server.CONTEXT,
+            mp_context=_CONTEXT,
             initializer=_begin,
-            initargs=(pickle.dumps(loader), memory, self.pixels.shape, ours),
+            initargs=(loader, self.pixels, owner, self._alive),
         )
         self._processes = processes
 
     def __enter__(self) -> "DecodePool":
         """Start the processes, and wait until they run."""
-        with _named_deaths():
+        with _named_deaths(), warnings.catch_warnings():
+            # Of a fork beside threads: those of this process hold no lock that decoding needs.
+            warnings.simplefilter("ignore", DeprecationWarning)
             for started in [self._pool.submit(os.getpid) for _ in range(self._processes)]:
                 started.result()
         return self
@@ -147,13 +153,14 @@ class _Worker:
     pixels: Pixels
 
 
-def _begin(loader: bytes, memory: Any, shape: tuple[int, ...], owner: Connection) -> None:
+def _begin(loader: Loader, pixels: Pixels, owner: Connection, alive: Connection) -> None:
     """Prepare a decoding process, which has one thread for each task and ends with its owner."""
     import torch
 
     torch.set_num_threads(1)
-    _Worker.loader = pickle.loads(loader)
-    _Worker.pixels = np.frombuffer(memory, np.uint8).reshape(shape)
+    alive.close()  # the owner alone keeps it open
+    _Worker.loader = loader
+    _Worker.pixels = pixels
     threading.Thread(target=_end_with, args=(owner,), daemon=True).start()
 
 

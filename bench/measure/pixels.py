@@ -3,8 +3,8 @@
 The first row that needs pixels decodes them and leaves them in the cache as it goes, also in the
 other geometries that later rows of the plan need; there is no stage before it.
 
-A loader can be sent to other processes, which load batches side by side. What it learns of the
-images comes back as ``Loaded``, and the source, in the row's own process, takes note of it.
+Processes forked from the row's may use a loader side by side. What it learns of the images comes
+back as ``Loaded``, and the source, in the row's own process, takes note of it.
 """
 
 import hashlib

@@ -13,7 +13,7 @@ from bench.data import preprocess as pixels
 from bench.data.dataset import Dataset
 from bench.data.imagenet import wnids
 from bench.measure import Row, accuracy
-from bench.measure.lanes import FORWARD_BATCH
+from bench.measure.evaluation import FORWARD_BATCH
 from bench.plan import Job, Settings
 from bench.records import Record
 from bench.store import Store

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from bench.measure import Row, accuracy, decode_pool, owner
+from bench.measure import Row, accuracy, owner
 from bench.measure.decode_pool import DecodePool
 from bench.measure.execution import Execution
 from bench.measure.owner import Owner
@@ -139,4 +139,3 @@ def test_decoding_processes_end_when_their_owner_does() -> None:
         for process in processes:
             process.join(timeout=60)
         assert [process.exitcode for process in processes] == [1, 1]
-        pool._alive = decode_pool.fork_server.CONTEXT.Pipe()[0]
