@@ -8,9 +8,10 @@ from zoo.errors import DataError
 
 def _label(listing: Listing, path: str) -> Dataset:
     if listing.names:
+        _check_names(listing, path)
         stated = listing.classes if listing.layout == "parquet" else None
         order = {name: label for label, name in enumerate(stated or sorted(listing.names))}
-        labels = tuple(t if isinstance(t, int) else order[t] for t in listing.targets)
+        labels = tuple(order[str(t)] for t in listing.targets)
         classes = len(order)
     else:
         labels = tuple(t for t in listing.targets if isinstance(t, int))
@@ -31,6 +32,15 @@ def _label(listing: Listing, path: str) -> Dataset:
         reader=listing.reader,
         archives=listing.archives,
     )
+
+
+def _check_names(listing: Listing, path: str) -> None:
+    numbers = [t for t in listing.targets if isinstance(t, int)]
+    if numbers:
+        raise DataError(
+            f"{path}: classes with and without names: {numbers[0]}, {min(listing.names)}; use one "
+            "or the other"
+        )
 
 
 SET = LabelSet("own", "own classes in alphabetical order", None, None, lambda _: False, _label)
