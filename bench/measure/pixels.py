@@ -19,7 +19,7 @@ from bench.data import preprocess as preprocess_module
 from bench.data.dataset import Dataset
 from bench.data.decoders import Decoder, open_decoder
 from bench.data.pixel_cache import CachedPixels, PixelCache, PixelKey, PixelWriter, default_folder
-from bench.data.preprocess import UNREADABLE, Pixels, geometry
+from bench.data.preprocess import UNREADABLE, Pixels, geometry, oddity
 from bench.measure import Row
 from bench.measure.scoring import Predictions
 from bench.measure.tally import Tally
@@ -114,10 +114,15 @@ class FilePixels:
                 image = self.decoder.decode(data, self.preprocess)
             with tally.stage("resize_s"):
                 target[:] = self.decoder.crop(image, self.preprocess)
+            odd = None if predictions is None else oddity(data)
         except UNREADABLE as error:
             for writer in writers:
                 writer.put_bad(index, with_type(error), digest)
             return with_type(error)
+        if predictions is not None and odd is not None:
+            predictions.odd.append((index, odd))
+            for writer in writers:  # the cache has no room for what is odd, so each run decodes it
+                writer.fail(f"{self.dataset.images[index]} is odd")
         with tally.stage("cache_s"):
             if writers and self.own:
                 self.own.put(index, target, digest)

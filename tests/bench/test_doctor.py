@@ -76,7 +76,7 @@ def test_progress_is_told(folder: Path) -> None:
     ("data", "reason"),
     [
         (b"", "zero bytes"),
-        (b"<html>not found</html>", "no image"),
+        (b"<html>not found</html>", "not an image in a raster format"),
         (None, "image file is truncated"),
     ],
 )

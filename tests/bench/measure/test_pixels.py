@@ -67,6 +67,18 @@ def _load(row: Row) -> tuple[np.ndarray, Predictions, str]:
     return np.concatenate(pixels), predictions, kind
 
 
+def test_odd_images_are_named_in_each_run(lite0: Entry, class_folders: Path) -> None:
+    """They are not kept in the cache, which has no room for what is odd about them."""
+    deep = np.full((300, 300), 2**15, np.uint16)
+    Image.fromarray(deep).save(min(class_folders.iterdir()) / "deep.png")
+    told: list[str] = []
+    for _ in range(2):
+        _, predictions, kind = _load(_row(lite0, str(class_folders), told=told))
+        assert kind == "files"
+        assert ["8 bits" in reason for _, reason in predictions.odd] == [True]
+    assert "deep.png is odd" in told[0]
+
+
 def _evidence(result: Result) -> Accuracy:
     assert isinstance(result.evidence, Accuracy)
     return result.evidence
