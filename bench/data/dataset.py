@@ -157,7 +157,7 @@ class Opened:
         lines = (
             self.describe() if named else None,
             self.wrong_count,
-            self._matched_names(),
+            self.matched_names,
             self.left_out,
         )
         return tuple(line for line in lines if line)
@@ -184,7 +184,8 @@ class Opened:
             f"image: {shown}"
         )
 
-    def _matched_names(self) -> str | None:
+    @property
+    def matched_names(self) -> str | None:
         """Return what was made of folders that are named by ImageNet's classes in words."""
         words = sorted(filter(is_in_words, self.listing.names)) if self.listing else []
         if self.label_set is not _set(_OWN):

@@ -7,10 +7,9 @@ from zoo.errors import DataError
 
 
 def _label(listing: Listing, path: str) -> Dataset:
-    if listing.names:
+    if names := names_in_order(listing):
         _check_names(listing, path)
-        stated = listing.classes if listing.layout == "parquet" else None
-        order = {name: label for label, name in enumerate(stated or sorted(listing.names))}
+        order = {name: label for label, name in enumerate(names)}
         labels = tuple(order[str(t)] for t in listing.targets)
         classes = len(order)
     else:
@@ -32,6 +31,12 @@ def _label(listing: Listing, path: str) -> Dataset:
         reader=listing.reader,
         archives=listing.archives,
     )
+
+
+def names_in_order(listing: Listing) -> list[str]:
+    """Return the names of the classes in the order of their labels; [] where labels are numbers."""
+    stated = listing.classes if listing.layout == "parquet" else None
+    return list(stated or sorted(listing.names)) if listing.names else []
 
 
 def _check_names(listing: Listing, path: str) -> None:
