@@ -10,6 +10,7 @@ from typing import Any, Literal
 from bench.data import order
 from bench.data.dataset import (
     IMAGENET_CLASSES,
+    WHAT_IS_LEFT_OUT,
     Dataset,
     LabelSet,
     Opened,
@@ -117,9 +118,8 @@ def _conditions(found: Sequence[str]) -> Finding:
 def _names(opened: Opened) -> Iterator[Finding]:
     """Yield what was made of the names of files and folders."""
     if opened.listing and opened.listing.left_out:
-        names = opened.listing.left_out
-        text = f"{len(names):,} files or folders, hidden, of the system or not images: "
-        yield Finding("note", "left out", text + _some(names))
+        text = f"{WHAT_IS_LEFT_OUT}: {_some(opened.listing.left_out)}"
+        yield Finding("note", "left out", text)
     if opened.matched_names:
         yield Finding("note", "names", opened.matched_names)
     if opened.dataset.kind == "imagenet-val":
@@ -192,12 +192,7 @@ def _odd(dataset: Dataset, facts: Sequence[ImageFacts]) -> Iterator[Finding]:
         yield Finding("note", "formats", f"{len(odd)} under another suffix: {_some(odd)}")
     deep = [f"{image}: {f.odd}" for image, f in zip(dataset.images, facts, strict=True) if f.odd]
     if deep:
-        yield Finding(
-            "WRONG",
-            "odd files",
-            f"{len(deep)} are not seen as they are: {_some(deep)}",
-            "convert them to 8 bits",
-        )
+        yield Finding("WRONG", "odd files", f"not seen as they are: {_some(deep)}")
 
 
 def _duplicates(dataset: Dataset, facts: Sequence[ImageFacts]) -> Finding:

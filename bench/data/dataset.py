@@ -43,6 +43,7 @@ SETS = {
 _UNCLAIMED = "bench.data.sets.imagenet:SET"
 _OWN = "bench.data.sets.own:SET"
 LABELS = ("imagenet", "folder")
+WHAT_IS_LEFT_OUT = "as hidden, of the system, or not images"
 # The share of ImageNet's classes whose names are no coincidence.
 _MOST = 0.9
 
@@ -179,10 +180,7 @@ class Opened:
         if not names:
             return None
         shown = ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
-        return (
-            f"{self.dataset.name}: {len(names):,} left out, as hidden, of the system, or not an "
-            f"image: {shown}"
-        )
+        return f"{self.dataset.name}: left out, {WHAT_IS_LEFT_OUT}: {len(names):,}: {shown}"
 
     @property
     def matched_names(self) -> str | None:

@@ -1,5 +1,6 @@
 """Files of a dataset: which are left out of it, and reads that neither hang nor fill the memory."""
 
+import errno
 import stat
 from pathlib import Path
 
@@ -46,11 +47,13 @@ def special_kind(mode: int) -> str | None:
 
 
 def size_bytes(path: Path) -> int:
-    """Return a file's size; 0 of a broken link, which is named when it is read."""
+    """Return a file's size; 0 of a link to nothing or to itself, which is named when it is read."""
     try:
         return path.stat().st_size
-    except FileNotFoundError:
-        return 0
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+            return 0
+        raise
 
 
 def read_file(path: Path) -> bytes:

@@ -33,6 +33,9 @@ def _label(listing: Listing, path: str) -> Dataset:
     )
 
 
+_SPLITS = {"train", "training", "val", "valid", "validation", "test", "testing"}
+
+
 def names_in_order(listing: Listing) -> list[str]:
     """Return the names of the classes in the order of their labels; [] where labels are numbers."""
     stated = listing.classes if listing.layout == "parquet" else None
@@ -40,6 +43,11 @@ def names_in_order(listing: Listing) -> list[str]:
 
 
 def _check_names(listing: Listing, path: str) -> None:
+    if listing.names <= _SPLITS:
+        first = max(listing.names)  # val or validation, if it is there
+        raise DataError(
+            f"{path}: its folders are splits, not classes: give one, like {path}/{first}"
+        )
     numbers = [t for t in listing.targets if isinstance(t, int)]
     if numbers:
         raise DataError(

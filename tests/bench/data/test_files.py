@@ -57,6 +57,19 @@ def test_what_is_not_a_file_is_an_image_that_cannot_be_read(
         dataset.read(dataset.images.index(path.relative_to(folder).as_posix()))
 
 
+@pytest.mark.parametrize("target", ["a.jpg", "gone.jpg", "file/gone.jpg"])
+def test_a_link_that_leads_nowhere_is_an_image_that_cannot_be_read(
+    tmp_path: Path, target: str
+) -> None:
+    (tmp_path / "ant").mkdir()
+    (tmp_path / "ant" / "file").write_bytes(b"")
+    (tmp_path / "ant" / "a.jpg").symlink_to(target)
+    dataset = open_dataset(str(tmp_path), labels="folder")
+    assert dataset.sizes == (0, 0)
+    with pytest.raises(OSError, match=r"a\.jpg"):
+        dataset.read(0)
+
+
 def test_a_fifo_with_a_writer_is_not_opened(tmp_path: Path) -> None:
     """Opening would let the writer go on, and its bytes would be taken for the image."""
     os.mkfifo(tmp_path / "a.jpg")
@@ -129,7 +142,7 @@ def test_what_a_system_adds_to_class_folders_is_left_out_and_named(
     found = {(root / name).relative_to(where).as_posix() for name in opened.listing.left_out}
     assert found == {*SYSTEM_FOLDERS, *SYSTEM_FILES}
     assert opened.left_out is not None
-    assert "10 left out" in opened.left_out
+    assert "or not images: 10: " in opened.left_out
     assert opened.left_out in opened.remarks
 
 

@@ -274,6 +274,28 @@ def test_own_classes_are_alphabetical(tmp_path: Path, pictures: Photographs) -> 
         open_dataset(f"val:{tmp_path / 'own'}", labels="folder")
 
 
+def test_splits_are_no_classes(tmp_path: Path, pictures: Photographs) -> None:
+    files = {f"{split}/a.jpg": pictures[0][0] for split in ("train", "val")}
+    with pytest.raises(DataError, match=r"splits, not classes: give one, like .*/val$"):
+        open_dataset(str(_write(tmp_path, files)), labels="folder")
+    (tmp_path / "ant").mkdir()
+    assert open_dataset(str(tmp_path), labels="folder").classes == 3
+
+
+def test_numbers_of_v2_are_written_in_one_way(tmp_path: Path, pictures: Photographs) -> None:
+    files = {f"{number}/a.jpg": pictures[0][0] for number in ("7", "007")}
+    with pytest.raises(DataError, match="the folder 007 is not a class index: write 7"):
+        _opened(f"v2:{_write(tmp_path, files)}")
+
+
+def test_two_files_of_one_number_are_refused(tmp_path: Path, pictures: Photographs) -> None:
+    root = miniatures.class_folders(tmp_path / "val", pictures)
+    first = min(root.glob("*/*"))
+    (first.parent / f"{first.stem}_copy.JPEG").write_bytes(b"")
+    with pytest.raises(DataError, match=f"{first.name} and .*_copy.JPEG have the same number"):
+        _opened(root)
+
+
 def test_own_parquet_has_the_order_of_its_schema(tmp_path: Path, pictures: Photographs) -> None:
     own = [(data, i % 3) for i, (data, _) in enumerate(pictures[:6])]
     root = miniatures.parquet(tmp_path / "own", own, names=["wolf", "ant", "bee"], paths=False)
