@@ -44,7 +44,7 @@ _UNCLAIMED = "bench.data.sets.imagenet:SET"
 _OWN = "bench.data.sets.own:SET"
 LABELS = ("imagenet", "folder")
 WHAT_IS_LEFT_OUT = "as hidden, of the system, or not images"
-# The share of ImageNet's classes whose names are no coincidence.
+# With this share of ImageNet's names among 1000 classes, they are ImageNet's.
 _MOST = 0.9
 
 

@@ -34,9 +34,9 @@ _EXPLAINS_MORE = 0.15
 _CONSISTENT = 0.75
 # Confusable pairs (sunglass, sunglasses) make a few classes look shifted; a permutation makes more.
 _SHIFTED_PART = 0.15
-# Right answers are no chance if so many have at most this probability, and are more by a few. As
-# few as another order has are no chance if a right one, at half the model's own mean probability,
-# would have at most this probability of so few.
+# Right answers are not due to chance if that gives as many with at most this probability, and if
+# they exceed its mean by a few. In the right order a model is right as often as its probabilities
+# say, or half of that; it is another order if so few would then have at most this probability.
 _CHANCE = 0.001
 _FEW = 3
 # A trained model on photographs of its classes: its mean probability, and the share of different
@@ -141,7 +141,11 @@ def judge(
     consistency_seen = len(groups) >= _MIN_CLASSES
     mean = float(sure.mean())
     if binom.cdf(right, len(truth), mean / 2) > _CHANCE:
-        return _unclear(f"{told}, of images that are too few to tell why", seen, mean)
+        return OrderVerdict(
+            "unclear",
+            f"{told}: too few images to tell a bad model from another order",
+            "give more images of each class, or another model with --model",
+        )
     return _without_order(told, seen, mean, classes, consistency_seen)
 
 
@@ -156,7 +160,12 @@ def _without_order(
     different, count = len(set(seen.tolist())), len(classes.names)
     is_sure = sure >= max(_SURE, _TIMES_GUESS / count)
     if not is_sure or different < _DIFFERENT * min(len(seen), count):
-        return _unclear(told, seen, sure)
+        return OrderVerdict(
+            "unclear",
+            f"{told}; it is unsure of its answers (mean probability {sure:.2f}, {different} "
+            "different ones): a bad model or images of something else, rather than another order",
+            "try another model with --model",
+        )
     if consistency_seen:
         return OrderVerdict(
             "permuted",
@@ -167,18 +176,8 @@ def _without_order(
     return OrderVerdict(
         "permuted",
         f"{told}, though it is sure (mean probability {sure:.2f}) of {different} different "
-        "classes: the labels are in another order, and in none that is known",
+        "classes: labels and outputs are in different orders, and in none that is known",
         classes.mend,
-    )
-
-
-def _unclear(told: str, seen: NDArray[np.int64], sure: float) -> OrderVerdict:
-    different = len(set(seen.tolist()))
-    return OrderVerdict(
-        "unclear",
-        f"{told}; mean probability {sure:.2f} of {different} different answers: a bad model or "
-        "images of something else, rather than another order",
-        "try another model with --model",
     )
 
 

@@ -1,6 +1,7 @@
 """The doctor names what is wrong with a dataset, once each, and finds a whole one sound."""
 
 import io
+import os
 import shutil
 from pathlib import Path
 
@@ -387,3 +388,21 @@ def test_a_check_that_fails_leaves_the_others(folder: Path, lite0: Entry) -> Non
     assert "strip.png: DecompressionBombError: 2x3500 px would be resized" in found.text
     assert _of(findings, "label order").verdict == "ok"
     assert "ms by pillow" in _of(findings, "pixels cost").text
+
+
+def test_a_worker_that_dies_leaves_what_was_not_checked(
+    folder: Path, lite0: Entry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bench.doctor._in_worker", _dies)
+    findings = list(
+        examine(str(folder), labels="imagenet", models=[lite0], progress=lambda *_: None)
+    )
+    for subject in ("label order", "pixels cost"):
+        found = _of(findings, subject)
+        assert found.verdict == "not checked"
+        assert "worker" in found.text
+    assert _of(findings, "content").verdict == "ok"
+
+
+def _dies(*arguments: object) -> None:
+    os._exit(3)

@@ -1,6 +1,7 @@
 """Names in an archive become ids without loss, or the archive is refused."""
 
 import io
+import subprocess
 import tarfile
 from pathlib import Path
 
@@ -51,6 +52,18 @@ def test_a_special_file_in_an_archive_is_refused(tmp_path: Path, kind: bytes) ->
             info.type = kind if name == "b/y.jpg" else tarfile.REGTYPE
             archive.addfile(info)
     with pytest.raises(DataError, match=r"b/y\.jpg is not a file"):
+        open_dataset(str(tmp_path / "a.tar"), labels="folder")
+
+
+def test_a_sparse_file_in_an_archive_is_refused(tmp_path: Path) -> None:
+    """Its bytes in the archive are not the file's."""
+    (tmp_path / "b").mkdir()
+    with (tmp_path / "b" / "y.jpg").open("wb") as file:
+        file.write(b"1")
+        file.truncate(2**20)
+    words = ["tar", "--sparse", "-C", str(tmp_path), "-cf", str(tmp_path / "a.tar"), "b"]
+    subprocess.run(words, check=True)
+    with pytest.raises(DataError, match=r"b/y\.jpg is sparse"):
         open_dataset(str(tmp_path / "a.tar"), labels="folder")
 
 

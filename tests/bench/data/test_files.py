@@ -5,6 +5,7 @@ import shutil
 import socket
 import tempfile
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -146,7 +147,7 @@ def test_what_a_system_adds_to_class_folders_is_left_out_and_named(
     assert opened.left_out in opened.remarks
 
 
-def test_what_a_system_adds_to_own_classes_is_no_class(
+def test_what_a_system_adds_to_own_classes_is_not_a_class(
     tmp_path: Path, pictures: Photographs
 ) -> None:
     for name in ("ant", "bee", "lost+found"):
@@ -185,7 +186,7 @@ def test_apple_doubles_among_shards_and_labels_are_left_out(
     assert len(open_dataset(str(flat), labels="imagenet")) == 20
 
 
-def test_files_beside_class_folders_are_named(tmp_path: Path, pictures: Photographs) -> None:
+def test_files_next_to_class_folders_are_named(tmp_path: Path, pictures: Photographs) -> None:
     root = miniatures.class_folders(tmp_path / "val", pictures)
     (root / "extra.heic").write_bytes(b"")
     opened = open_told(str(root), labels="imagenet")
@@ -222,6 +223,24 @@ def test_a_set_with_a_wrong_count_is_warned_of(tmp_path: Path, pictures: Photogr
     root = miniatures.class_folders(tmp_path / "val", pictures)
     remarks = open_told(str(root), labels="imagenet").remarks
     assert "warning: val: 49,980 images missing of the set's 50,000" in remarks
+
+
+@pytest.mark.parametrize(
+    ("whole", "said"),
+    [
+        (19, "warning: set: 1 images more than the set's 19"),
+        (20, None),
+        (21, "warning: set: 1 images missing of the set's 21"),
+    ],
+)
+def test_a_count_that_is_not_the_sets_is_a_warning(
+    tmp_path: Path, pictures: Photographs, whole: int, said: str | None
+) -> None:
+    opened = open_told(str(miniatures.class_folders(tmp_path / "set", pictures)), labels="imagenet")
+    assert opened.label_set is not None
+    known = replace(opened, label_set=replace(opened.label_set, images=whole))
+    assert known.wrong_count == said
+    assert (known.wrong_count in known.remarks) == (said is not None)
 
 
 def test_a_url_is_not_local(tmp_path: Path) -> None:

@@ -274,7 +274,7 @@ def test_own_classes_are_alphabetical(tmp_path: Path, pictures: Photographs) -> 
         open_dataset(f"val:{tmp_path / 'own'}", labels="folder")
 
 
-def test_splits_are_no_classes(tmp_path: Path, pictures: Photographs) -> None:
+def test_splits_are_not_classes(tmp_path: Path, pictures: Photographs) -> None:
     files = {f"{split}/a.jpg": pictures[0][0] for split in ("train", "val")}
     with pytest.raises(DataError, match=r"splits, not classes: give one, like .*/val$"):
         open_dataset(str(_write(tmp_path, files)), labels="folder")
