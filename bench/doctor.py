@@ -2,7 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Literal
@@ -10,6 +10,7 @@ from typing import Any, Literal
 from bench.data import order
 from bench.data.dataset import (
     IMAGENET_CLASSES,
+    WHAT_IS_LEFT_OUT,
     Dataset,
     LabelSet,
     Opened,
@@ -18,11 +19,13 @@ from bench.data.dataset import (
     split,
 )
 from bench.data.imagenet import wnids
+from bench.data.labels import labels_by_number
 from bench.data.scan import ImageFacts, content_sha256, scan
+from bench.data.sets.own import names_in_order
 from bench.executors import local
 from bench.worker import redirect_output
 from zoo.entry import Entry
-from zoo.errors import DataError
+from zoo.errors import DataError, MissingExtraError, ZoobenchError
 from zoo.imagenet_c import CORRUPTIONS, SEVERITIES
 
 Verdict = Literal["ok", "note", "WRONG", "not checked"]
@@ -31,6 +34,8 @@ Answer = tuple[int, int, float]
 # (what is done, done, total)
 Progress = Callable[[str, int, int], None]
 
+# The subject of what is found about the order of the labels.
+ORDER = "label order"
 # Images that a model predicts to tell the labels' order.
 _PREDICTED = 300
 # A set is pre-scaled if so many of its images share a side.
@@ -71,6 +76,9 @@ def examine(
     one, *more = each_of(data)
     if one != data:
         yield _conditions([one, *more])
+    if more:
+        others = f"the images of {len(more)} other conditions: name one, like {more[0]}"
+        yield Finding("not checked", "conditions", others)
     try:
         opened = open_told(one, labels=labels)
     except DataError as error:
@@ -80,6 +88,7 @@ def examine(
         return
     dataset = opened.dataset
     yield Finding("ok", "layout", opened.describe())
+    yield from _names(opened)
     yield from _counts(opened)
     facts = scan(dataset, lambda done, total: progress("images read", done, total))
     yield _unreadable(dataset, facts)
@@ -87,7 +96,7 @@ def examine(
     yield _duplicates(dataset, facts)
     yield _modes(dataset, facts)
     yield _sizes(dataset, facts)
-    yield from _with_model(one, labels, dataset, facts, models, progress)
+    yield from _with_model(one, labels, opened, facts, models, progress)
     yield Finding("ok", "content", f"sha256 {content_sha256(facts)} of {_amount(facts)}")
 
 
@@ -106,6 +115,20 @@ def _conditions(found: Sequence[str]) -> Finding:
     )
 
 
+def _names(opened: Opened) -> Iterator[Finding]:
+    """Yield what was made of the names of files and folders."""
+    if opened.listing and opened.listing.left_out:
+        text = f"{WHAT_IS_LEFT_OUT}: {_some(opened.listing.left_out)}"
+        yield Finding("note", "left out", text)
+    if opened.matched_names:
+        yield Finding("note", "names", opened.matched_names)
+    if opened.dataset.kind == "imagenet-val":
+        try:
+            labels_by_number()
+        except MissingExtraError as error:
+            yield Finding("not checked", "known labels", str(error))
+
+
 def _counts(opened: Opened) -> Iterator[Finding]:
     dataset, label_set = opened.dataset, opened.label_set
     expected = label_set.images if label_set else None
@@ -118,10 +141,10 @@ def _counts(opened: Opened) -> Iterator[Finding]:
         yield Finding("ok", "count", count + (", as the set has" if expected else ""))
     yield _classes(dataset, label_set)
     names = opened.listing.names if opened.listing and dataset.kind == "own" else set()
-    if len(names) > 10 and all(name.isdigit() and str(int(name)) == name for name in names):
+    if len(names) > 10 and all(name.isdecimal() and str(int(name)) == name for name in names):
         yield Finding(
             "WRONG",
-            "label order",
+            ORDER,
             "folders are numbers, and are numbered as text: 10 comes before 2",
             "give them leading zeros, or check that the model was trained in this order",
         )
@@ -167,6 +190,9 @@ def _odd(dataset: Dataset, facts: Sequence[ImageFacts]) -> Iterator[Finding]:
             odd.append(f"{image} is {fact.format}")
     if odd:
         yield Finding("note", "formats", f"{len(odd)} under another suffix: {_some(odd)}")
+    deep = [f"{image}: {f.odd}" for image, f in zip(dataset.images, facts, strict=True) if f.odd]
+    if deep:
+        yield Finding("WRONG", "odd files", f"not seen as they are: {_some(deep)}")
 
 
 def _duplicates(dataset: Dataset, facts: Sequence[ImageFacts]) -> Finding:
@@ -223,32 +249,58 @@ def _sizes(dataset: Dataset, facts: Sequence[ImageFacts]) -> Finding:
 def _with_model(
     data: str,
     labels: str,
-    dataset: Dataset,
+    opened: Opened,
     facts: Sequence[ImageFacts],
     models: Sequence[Entry],
     progress: Progress,
 ) -> Iterator[Finding]:
     """Yield the order of the labels and the cost of the pixels, as a worker finds them."""
+    dataset = opened.dataset
     readable = [place for place, fact in enumerate(facts) if not fact.reason]
     if not readable or not models:
         why = "no image could be read" if models else "no model was given"
-        yield Finding("not checked", "label order", why)
+        yield Finding("not checked", ORDER, why)
         return
     chosen = order.pick([dataset.labels[place] for place in readable], _PREDICTED)
-    places = [readable[i] for i in chosen]
-    answers: list[Answer] = []
-    cost: dict[str, Any] = {}
+    found = _Asked()
+    for done in found.listen(models[0], data, labels, [readable[i] for i in chosen]):
+        progress("images predicted", done, len(chosen))
+    if found.unread:
+        bad = [f"{dataset.images[place]}: {reason}" for place, reason in found.unread]
+        text = f"{len(bad)} of {len(chosen)} cannot be resized or cropped: {_some(bad)}"
+        yield Finding("WRONG", "preprocess", text, "remove what is not a photograph")
+    yield _order(opened, found, models[0].name)
+    if found.cost:
+        yield _cost(dataset, found.cost)
+        yield _cache(dataset, found.cost)
+    else:
+        yield Finding("not checked", "pixels cost", found.cost_reason)
+
+
+@dataclass
+class _Asked:
+    """What a worker says of some images of a dataset."""
+
+    answers: list[Answer] = field(default_factory=list)
+    unread: list[tuple[int, str]] = field(default_factory=list)
     reason: str | None = None
-    for event in local.ask(_in_worker, models[0], data, labels, places):
-        cost = event.get("cost", cost)
-        reason = event.get("not_checked", reason)
-        answers += event.get("predicted", ())
-        if answers:
-            progress("images predicted", len(answers), len(places))
-    yield _order(dataset, answers, models[0].name, reason)
-    if cost:
-        yield _cost(dataset, cost)
-        yield _cache(dataset, cost)
+    cost: dict[str, Any] = field(default_factory=dict)
+    cost_reason: str = "the worker did not come to it"
+
+    def listen(self, model: Entry, data: str, labels: str, places: list[int]) -> Iterator[int]:
+        """Fill in what the worker sends; yield how many images it has predicted."""
+        try:
+            for event in local.ask(_in_worker, model, data, labels, places):
+                self.answers += event.get("predicted", ())
+                self.unread += event.get("unread", ())
+                self.reason = event.get("not_checked", self.reason)
+                self.cost = event.get("cost", self.cost)
+                self.cost_reason = event.get("cost_not_measured", self.cost_reason)
+                yield len(self.answers)
+        except ZoobenchError as error:  # the worker died
+            if len(self.answers) + len(self.unread) < len(places):
+                self.reason = str(error)
+            self.cost_reason = str(error)
 
 
 def _in_worker(
@@ -260,17 +312,26 @@ def _in_worker(
     label_order.run(entry, data, labels, places, pipe)
 
 
-def _order(dataset: Dataset, answers: Sequence[Answer], model: str, reason: str | None) -> Finding:
-    if reason is None and dataset.classes != IMAGENET_CLASSES:
-        reason = f"the labels are {dataset.classes} classes of the set's own"
-    if reason is None and len(answers) < order.MIN_IMAGES:
-        reason = f"{len(answers)} images are too few; {order.MIN_IMAGES} would do"
+def _order(opened: Opened, asked: _Asked, model: str) -> Finding:
+    dataset, reason = opened.dataset, asked.reason
+    if reason is None and len(asked.answers) < order.MIN_IMAGES:
+        reason = f"{len(asked.answers)} images are too few; {order.MIN_IMAGES} would do"
     if reason is not None:
-        return Finding("not checked", "label order", f"by {model}: {reason}")
-    places, predictions, probabilities = zip(*answers, strict=True)
-    found = order.judge([dataset.labels[place] for place in places], predictions, probabilities)
+        own = dataset.classes != IMAGENET_CLASSES
+        mend = "name a model of these classes: --model NAME --manifest FILE" if own else None
+        return Finding("not checked", ORDER, f"by {model}: {reason}", mend)
+    places, predictions, probabilities = zip(*asked.answers, strict=True)
+    labels = [dataset.labels[place] for place in places]
+    found = order.judge(labels, predictions, probabilities, _class_names(opened))
     verdict: Verdict = "ok" if found.verdict == "right" else "WRONG"
-    return Finding(verdict, "label order", f"by {model}: {found.text}", found.mend)
+    return Finding(verdict, ORDER, f"by {model}: {found.text}", found.mend)
+
+
+def _class_names(opened: Opened) -> Sequence[str] | None:
+    """Return the names of a user's own classes; None where they are ImageNet's."""
+    if opened.dataset.kind != "own" or opened.listing is None:
+        return None
+    return names_in_order(opened.listing) or list(map(str, range(opened.dataset.classes)))
 
 
 def _cost(dataset: Dataset, cost: dict[str, Any]) -> Finding:

@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from bench.data.dataset import IMAGENET_CLASSES
+from bench.data.files import is_left_out, read_file
 from bench.data.imagenet import class_names
+from bench.data.listing import IMAGE_SUFFIXES
 from bench.executors import local
 from bench.worker import redirect_output
 from zoo.entry import Entry
@@ -21,8 +23,6 @@ from zoo.errors import DataError
 Event = dict[str, Any]
 
 _STANDARD_INPUT = "-"
-# What counts as a picture in a folder; a file that is named itself is always tried.
-_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm"}
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,8 @@ class Picture:
     data: bytes | None = None
 
     def read(self) -> bytes:
-        """Return the encoded picture; raise OSError if it is not there."""
-        return Path(self.name).expanduser().read_bytes() if self.data is None else self.data
+        """Return the encoded picture; raise OSError if it is not there or is not a file."""
+        return read_file(Path(self.name).expanduser()) if self.data is None else self.data
 
 
 @dataclass(frozen=True)
@@ -48,11 +48,15 @@ class Guess:
 
 @dataclass
 class Answer:
-    """What all networks say of one picture, or why it cannot be read."""
+    """What all networks say of one picture, or why it cannot be read.
+
+    ``odd`` says why its pixels are not what they seem, as of 16 bits.
+    """
 
     picture: Picture
     guesses: list[Guess] = field(default_factory=list)
     unreadable: str | None = None
+    odd: str | None = None
 
     @property
     def agree(self) -> bool | None:
@@ -101,13 +105,16 @@ def find_pictures(words: Sequence[str]) -> list[Picture]:
 
 
 def _files(folder: Path) -> list[Path]:
-    """Return the visible pictures below a folder, sorted."""
+    """Return the pictures below a folder by their suffixes, sorted, without what a system adds.
+
+    A file that is named itself is always tried.
+    """
     return sorted(
         path
         for path in folder.rglob("*")
-        if path.suffix.lower() in _SUFFIXES
+        if path.suffix.lower() in IMAGE_SUFFIXES
         and path.is_file()
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+        and not any(map(is_left_out, path.relative_to(folder).parts))
     )
 
 
@@ -134,6 +141,7 @@ def classify(
             answers[event["picture"]].unreadable = event["reason"]
         else:
             answers[event["picture"]].guesses.append(_guess(event))
+            answers[event["picture"]].odd = event["odd"]
     return Answers(answers, tuple(skipped))
 
 

@@ -179,7 +179,7 @@ class EndToEnd(Model):
 
 
 class BadImage(Model):
-    """An image that could not be decoded, and why."""
+    """An image that could not be decoded, or is odd, and why."""
 
     image: str
     reason: str
@@ -196,6 +196,8 @@ class Accuracy(Model):
     correct_top1: int
     correct_top5: int | None
     bad_images: tuple[BadImage, ...]
+    # Images that count, and whose pixels are not what they seem, as of 16 bits.
+    odd_images: tuple[BadImage, ...] = ()
     content_sha256: str
     end_to_end: EndToEnd | None
     # Images of each forward pass; the batch of the key says nothing about it on a CPU.

@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from bench.data.dataset import one_field
 from bench.records import Accuracy, Record, RowKey, Shard
 from bench.store import PREDICTIONS, Store
 from zoo.errors import StoreError
@@ -20,7 +21,7 @@ IMAGES_SHA256 = "images_sha256"
 
 def ids_sha256(ids: Iterable[str]) -> str:
     """Return one digest of image ids, whatever their order."""
-    return hashlib.sha256("\n".join(sorted(ids)).encode()).hexdigest()
+    return hashlib.sha256("\n".join(map(one_field, sorted(ids))).encode()).hexdigest()
 
 
 def metadata(ids: Iterable[str], images_sha256: bytes) -> dict[str, str]:
@@ -146,6 +147,7 @@ def _evidence(
             "correct_top1": sum(part.correct_top1 for part in parts),
             "correct_top5": sum(top5) if len(top5) == len(parts) else None,
             "bad_images": tuple(bad for part in parts for bad in part.bad_images),
+            "odd_images": tuple(odd for part in parts for odd in part.odd_images),
             "content_sha256": hashlib.sha256(content).hexdigest(),
         }
     ), None

@@ -225,6 +225,7 @@ def _row(key: RowKey, records: list[Record], flips: Mapping[RowKey, Flips]) -> d
             row |= _accuracy(record.evidence)
             row["flips"], row["flips_among"] = flips.get(record.key, (None, None))
             reasons += [f"unreadable: {b.image}: {b.reason}" for b in record.evidence.bad_images]
+            reasons += [f"odd: {odd.image}: {odd.reason}" for odd in record.evidence.odd_images]
         elif isinstance(record.evidence, Training):
             row |= _training(record.evidence)
         elif isinstance(record.evidence, Latency):

@@ -3,7 +3,7 @@
 import sys
 import textwrap
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +14,7 @@ from bench.cli.options import Manifest
 if TYPE_CHECKING:
     from bench.doctor import Finding
 
+_DEFAULT_MODEL = "efficientnet_lite0"
 _WIDTH = 80
 _TEXT_AT = 25
 _PLAIN_EVERY_S = 10.0
@@ -24,11 +25,13 @@ def doctor(
         str, typer.Argument(help="As --data of run.", metavar="[SET:]PATH", show_default=False)
     ],
     model: Annotated[
-        str,
+        str | None,
         typer.Option(
-            help="An entry with real weights, to check the labels' order by.", metavar="PATTERN"
+            help="An entry with real weights, to check the labels' order by. Default: "
+            f"{_DEFAULT_MODEL}, if it can.",
+            metavar="PATTERN",
         ),
-    ] = "efficientnet_lite0",
+    ] = None,
     manifest: Manifest = "sample",
     labels: Annotated[
         str, typer.Option(help="As --labels of run.", metavar="imagenet|folder|FILE")
@@ -40,21 +43,31 @@ def doctor(
 
     Example: [bold]zoobench doctor imagenet/val[/bold]
 
-    Exit code 1 if something is wrong, 2 for a mistake in the command.
+    Exit code 1 if something is wrong, or if --model was given and could not check the order of
+    labels; 2 for a mistake in the command.
     """
     from bench.data.dataset import check_labels
-    from bench.doctor import examine
+    from bench.doctor import ORDER, examine
     from zoo.manifest import load, select
 
     check_labels(labels)
-    models = select(load(manifest).entries, [model])
-    wrong = 0
+    models = select(load(manifest).entries, [model or _DEFAULT_MODEL])
+    wrong, unchecked = 0, []
     with _progress() as progress:
         for finding in examine(data, labels=labels, models=models, progress=progress):
             typer.echo(_as_text(finding))
             wrong += finding.verdict == "WRONG"
-    typer.echo(f"found wrong: {wrong}" if wrong else "nothing is wrong")
-    raise typer.Exit(1 if wrong else 0)
+            if finding.verdict == "not checked":
+                unchecked.append(finding.subject)
+    typer.echo(_summary(wrong, unchecked))
+    raise typer.Exit(1 if wrong or (model is not None and ORDER in unchecked) else 0)
+
+
+def _summary(wrong: int, unchecked: Sequence[str]) -> str:
+    found = f"found wrong: {wrong}" if wrong else "nothing is wrong"
+    if not unchecked:
+        return found
+    return f"{found}{'' if wrong else ' in what was checked'}; not checked: {', '.join(unchecked)}"
 
 
 def _as_text(finding: "Finding") -> str:

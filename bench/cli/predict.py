@@ -106,6 +106,8 @@ def _tell_problems(answers: "Answers") -> None:
         if answer.unreadable:
             name, reason = answer.picture.name, answer.unreadable
             print(f"zoobench: {name}: cannot be read: {reason}", file=sys.stderr)
+        if answer.odd:
+            print(f"zoobench: {answer.picture.name}: odd: {answer.odd}", file=sys.stderr)
 
 
 def _check_grid(path: Path) -> None:

@@ -171,7 +171,11 @@ def describe(job: Job, event: dict[str, Any], seconds: float) -> str:
     if event["status"] == "failed":
         before = " (kept from before; --retry-failed measures it again)" if kind == "kept" else ""
         return f"{row}: {event['measure']} FAILED: {event['reason']}{before}"
-    bad = event.get("bad_images") or []
-    shown = "".join(f"\n  unreadable: {line}" for line in bad[:10])
-    more = f"\n  … and {len(bad) - 10} more" if len(bad) > 10 else ""
-    return f"{row}: {done}" + (f", {len(bad)} images unread" if bad else "") + shown + more
+    bad, odd = event.get("bad_images") or [], event.get("odd_images") or []
+    unread = f", {len(bad)} images unread" if bad else ""
+    return f"{row}: {done}{unread}{_shown('unreadable', bad)}{_shown('odd', odd)}"
+
+
+def _shown(what: str, lines: Sequence[str]) -> str:
+    more = f"\n  … and {len(lines) - 10} more" if len(lines) > 10 else ""
+    return "".join(f"\n  {what}: {line}" for line in lines[:10]) + more

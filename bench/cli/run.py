@@ -191,8 +191,8 @@ def _datasets(
 
     datasets = each_of(data)
     opened = open_told(datasets[0], labels=labels)
-    if opened.is_told:
-        print(f"zoobench: {opened.describe()}", file=sys.stderr)
+    for remark in opened.remarks:
+        print(f"zoobench: {remark}", file=sys.stderr)
     images = len(opened.dataset) if limit is None else min(limit, len(opened.dataset))
     if shards > images:
         raise DataError(f"--shards {shards}: there are {images} images; give at most as many")

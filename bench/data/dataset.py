@@ -4,12 +4,15 @@ A layout says how the images lie; a set says what their labels mean.
 """
 
 import hashlib
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any, cast
 
+from bench.data.files import read_file
+from bench.data.imagenet import is_in_words
 from bench.data.listing import Layout, Listing, Reader, look_at
 from zoo.errors import DataError, UnknownNameError, first_line
 
@@ -40,6 +43,9 @@ SETS = {
 _UNCLAIMED = "bench.data.sets.imagenet:SET"
 _OWN = "bench.data.sets.own:SET"
 LABELS = ("imagenet", "folder")
+WHAT_IS_LEFT_OUT = "as hidden, of the system, or not images"
+# With this share of ImageNet's names among 1000 classes, they are ImageNet's.
+_MOST = 0.9
 
 
 @dataclass(frozen=True)
@@ -76,14 +82,14 @@ class Dataset:
     def read(self, index: int) -> bytes:
         """Return the encoded image; may be called by many threads at once."""
         image = self.images[index]
-        return (self.root / image).read_bytes() if self.reader is None else self.reader(image)
+        return read_file(self.root / image) if self.reader is None else self.reader(image)
 
     @property
     def digest(self) -> str:
         """Return a sha256 over the kind, and names, labels and byte sizes in order."""
         labels = self.right_labels or self.labels
         rows = zip(self.images, labels, self.sizes, strict=True)
-        text = "\n".join(f"{image}\t{label}\t{size}" for image, label, size in rows)
+        text = "\n".join(f"{one_field(image)}\t{label}\t{size}" for image, label, size in rows)
         head = f"{self.kind}\t{self.classes}\t{self.mask}"
         return hashlib.sha256(f"{head}\n{text}".encode()).hexdigest()
 
@@ -105,6 +111,14 @@ class Dataset:
             right_labels=None if right is None else tuple(right[i] for i in indices),
             note="; ".join(filter(None, (self.note, note))),
         )
+
+
+def one_field(name: str) -> str:
+    """Return a name without tabs and newlines, and different for each name.
+
+    Ordinary names are unchanged; one with a tab, a newline or a leading quote becomes JSON.
+    """
+    return json.dumps(name) if name.startswith('"') or "\t" in name or "\n" in name else name
 
 
 @dataclass(frozen=True)
@@ -134,9 +148,55 @@ class Opened:
     path: str = ""
 
     @property
-    def is_told(self) -> bool:
-        """Return whether a user should hear which set was taken: it was named, or recognised."""
-        return self.label_set not in (None, _set(_UNCLAIMED), _set(_OWN)) or self.unclaimed_val
+    def remarks(self) -> tuple[str, ...]:
+        """Return what a user should know before a run, one line each.
+
+        Which set was taken, where it was named or recognised; a count that is not the set's; labels
+        that were matched by words; files that are left out.
+        """
+        named = self.label_set not in (None, _set(_UNCLAIMED), _set(_OWN)) or self.unclaimed_val
+        lines = (
+            self.describe() if named else None,
+            self.wrong_count,
+            self.matched_names,
+            self.left_out,
+        )
+        return tuple(line for line in lines if line)
+
+    @property
+    def wrong_count(self) -> str | None:
+        """Return how the number of images differs from the set's, or None."""
+        whole = self.label_set.images if self.label_set else None
+        surplus = len(self.dataset) - (whole or len(self.dataset))
+        if not surplus:
+            return None
+        what = f"{surplus:,} images more than" if surplus > 0 else f"{-surplus:,} images missing of"
+        return f"warning: {self.dataset.name}: {what} the set's {whole:,}"
+
+    @property
+    def left_out(self) -> str | None:
+        """Return how many files and folders at the path are not evaluated, and which; or None."""
+        names = self.listing.left_out if self.listing else ()
+        if not names:
+            return None
+        shown = ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
+        return f"{self.dataset.name}: left out, {WHAT_IS_LEFT_OUT}: {len(names):,}: {shown}"
+
+    @property
+    def matched_names(self) -> str | None:
+        """Return what was made of folders that are named by ImageNet's classes in words."""
+        words = sorted(filter(is_in_words, self.listing.names)) if self.listing else []
+        if self.label_set is not _set(_OWN):
+            found = f"{len(words)} folders matched to ImageNet's classes by name"
+            return f"{self.dataset.name}: {found}" if words else None
+        # With fewer classes, a network with ImageNet's outputs is refused.
+        if len(words) < _MOST * IMAGENET_CLASSES or self.dataset.classes != IMAGENET_CLASSES:
+            return None
+        return (
+            f"warning: {self.dataset.name}: its folders are ImageNet's classes in words, and "
+            "--labels folder numbers them alphabetically, which is not ImageNet's order: leave it "
+            "out for a model with ImageNet's outputs"
+        )
 
     @property
     def unclaimed_val(self) -> bool:
@@ -216,7 +276,7 @@ def split(data: str) -> tuple[str | None, str]:
         UnknownNameError: the word before the colon is no set, and the whole is no path.
     """
     word, colon, path = data.partition(":")
-    if not colon or Path(data).expanduser().exists():
+    if not colon or Path(data).expanduser().exists() or "://" in data:
         return None, data
     if word not in SETS:
         raise UnknownNameError("set", word, SETS, f"--data {data}")

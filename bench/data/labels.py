@@ -16,6 +16,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from bench.data.files import is_left_out
+from bench.data.imagenet import wnids
 from bench.data.listing import Target
 from zoo.errors import DataError, MissingExtraError
 
@@ -48,7 +50,7 @@ def val_number(image: str) -> int | None:
 
 def shelf_of(folder: Path) -> Shelf:
     """Return the labels files of a folder, with the devkit's ``meta.mat``."""
-    paths = sorted(path for path in folder.iterdir() if path.is_file())
+    paths = sorted(p for p in folder.iterdir() if p.is_file() and not is_left_out(p.name))
     found = {str(path): path.read_bytes for path in paths if is_labels_file(path.name)}
     return found if any(not name.endswith(META) for name in found) else {}
 
@@ -123,8 +125,8 @@ def _csv_rows(source: str, data: bytes) -> dict[str, Target]:
     reader = csv.reader(io.StringIO(data.decode("utf-8-sig", errors="replace")))
     header = next(reader, [])
     file_column = next((header.index(name) for name in _FILE_COLUMNS if name in header), None)
-    label_column = next((header.index(name) for name in _LABEL_COLUMNS if name in header), None)
-    if file_column is None or label_column is None:
+    label_columns = [place for place, name in enumerate(header) if name in _LABEL_COLUMNS]
+    if file_column is None or not label_columns:
         raise DataError(
             f"{source}: its first line is {','.join(header)!r}; expected file,label (a class "
             "index from 0) or file,wnid (like n01440764)"
@@ -133,14 +135,46 @@ def _csv_rows(source: str, data: bytes) -> dict[str, Target]:
     for row in reader:
         if not row:
             continue
-        if len(row) <= max(file_column, label_column):
-            raise DataError(f"{source}, line {reader.line_num}: too few columns")
-        name, text = row[file_column].strip(), row[label_column].strip()
+        where = f"{source}, line {reader.line_num}"
+        if len(row) <= max(file_column, *label_columns):
+            raise DataError(f"{where}: too few columns")
+        name = row[file_column].strip()
         if name in rows:
-            raise DataError(f"{source}, line {reader.line_num}: {name} a second time")
-        # Kaggle's solution has boxes behind the WordNet id.
-        rows[name] = _target(text.split()[0] if text else "", f"{source}, line {reader.line_num}")
+            raise DataError(f"{where}: {name} a second time")
+        rows[name] = _agreed([(header[i], row[i].strip()) for i in label_columns], name, where)
     return rows
+
+
+def _agreed(cells: Sequence[tuple[str, str]], image: str, where: str) -> Target:
+    """Return the class that all cells of an image name.
+
+    Raises:
+        DataError: a cell is not a class, or two contradict each other.
+    """
+    words = [(column, word) for column, text in cells for word in _words(column, text)]
+    targets = [(column, _target(word, where)) for column, word in words]
+    first_column, first = targets[0]
+    for column, target in targets[1:]:
+        if target != first and _index(target) != _index(first):
+            raise DataError(
+                f"{where}: {image} has {first_column} {_shown_class(first)} and {column} "
+                f"{_shown_class(target)}; keep the right one, and delete the other column"
+            )
+    return first
+
+
+def _words(column: str, text: str) -> list[str]:
+    """Return the classes in a cell; Kaggle's solution has boxes: a WordNet id, four numbers, …"""
+    return (text.split()[::5] if column == "PredictionString" else [text]) or [""]
+
+
+def _index(target: Target) -> Target:
+    """Return the class index of a WordNet id of ImageNet-1k; else the target itself."""
+    return wnids().index(target) if target in wnids() else target
+
+
+def _shown_class(target: Target) -> str:
+    return f"{target} (class {_index(target)})" if _index(target) != target else str(target)
 
 
 def _target(text: str, where: str) -> Target:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from itertools import product
 from pathlib import Path
 
+from bench.data.files import is_left_out, special_kind
 from zoo.errors import DataError
 
 # Returns the encoded image of an id; called by many threads at once.
@@ -17,8 +18,29 @@ Reader = Callable[[str], bytes]
 # A class as its layout names it (a folder's name), or a label as a number.
 Target = str | int
 
+# Of the formats that bench.data.preprocess decodes.
 IMAGE_SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm"}
+    {
+        ".apng",
+        ".avif",
+        ".bmp",
+        ".dib",
+        ".gif",
+        ".j2k",
+        ".jfif",
+        ".jp2",
+        ".jpe",
+        ".jpeg",
+        ".jpg",
+        ".pbm",
+        ".pgm",
+        ".png",
+        ".pnm",
+        ".ppm",
+        ".tif",
+        ".tiff",
+        ".webp",
+    }
 )
 
 
@@ -27,7 +49,8 @@ class Found:
     """What lies at a path: visible names, sorted. A file, or several, has no folders.
 
     ``tars`` and ``parquets`` are whole paths, of files in the folder or of a pattern's matches;
-    ``named`` says that the user named each of them.
+    ``named`` says that the user named each of them. ``left_out`` are hidden files and folders, and
+    those that a system adds.
     """
 
     path: Path
@@ -36,6 +59,7 @@ class Found:
     tars: tuple[Path, ...] = ()
     parquets: tuple[Path, ...] = ()
     others: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
     named: bool = False
 
     def describe(self) -> str:
@@ -56,7 +80,8 @@ class Listing:
 
     ``archives`` are the files that hold the images, where these are no files of their own.
     ``classes`` are the names of all classes where the layout states them, in its order; ``note``
-    says what a reader of a figure should know.
+    says what a reader of a figure should know. ``left_out`` names files and folders at the path
+    that are not taken for images.
     """
 
     layout: str
@@ -68,6 +93,7 @@ class Listing:
     archives: tuple[Path, ...] = ()
     classes: tuple[str, ...] | None = None
     note: str | None = None
+    left_out: tuple[str, ...] = ()
 
     @property
     def names(self) -> set[str]:
@@ -95,26 +121,19 @@ def look_at(text: str) -> Found:
         DataError: nothing is there, or a file of a pattern is missing.
     """
     path = Path(text).expanduser()
+    if "://" in text:
+        raise DataError(
+            f"{text}: data must be local: copy it to a disk, or mount it, and give its path"
+        )
     if path.is_dir():
         return _look_into(path)
     if path.is_file():
         return replace(_sorted_out(path.parent if _is_shard(path) else path, [path]), named=True)
     if "{" in path.name or "*" in path.name:
         return replace(_sorted_out(path.parent, _matches(path)), named="*" not in path.name)
+    if path.exists():
+        raise DataError(f"{text}: {special_kind(path.stat().st_mode)}, not a data folder or file")
     raise DataError(f"{text}: no such data folder or file{_near(path)}")
-
-
-def visible(name: str) -> bool:
-    """Return whether a file or folder is not hidden."""
-    return not name.startswith(".")
-
-
-def size_bytes(path: Path) -> int:
-    """Return a file's size; 0 of a broken link, which is named when it is read."""
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:
-        return 0
 
 
 def check_whole(paths: Sequence[Path], *, named: bool) -> None:
@@ -149,18 +168,24 @@ def _without_hash(name: str) -> str:
 
 
 def _look_into(folder: Path) -> Found:
-    items = sorted((item for item in os.scandir(folder) if visible(item.name)), key=_name)
-    files = [Path(item.path) for item in items if not item.is_dir()]
-    for path in files:
-        # A broken link to an image is listed, and named when it is read.
-        if path.suffix.lower() not in IMAGE_SUFFIXES and not path.exists():
-            raise DataError(f"{path}: a link to nothing; restore what it points to, or remove it")
-    found = _sorted_out(folder, files)
-    folders = tuple(item.name for item in items if item.is_dir())
-    if folders == ("data",) and (inside := _look_into(folder / "data").parquets):
+    every = sorted(os.scandir(folder), key=_name)
+    items = [item for item in every if not is_left_out(item.name)]
+    found = _sorted_out(folder, [Path(item.path) for item in items if not item.is_dir()])
+    found = replace(
+        found,
+        folders=tuple(item.name for item in items if item.is_dir()),
+        left_out=tuple(item.name for item in every if is_left_out(item.name)),
+    )
+    if found.folders == ("data",) and (inside := _look_into(folder / "data")).parquets:
         # A copy of a repository of Hugging Face, which has its files in there.
-        folders, found = (), replace(found, parquets=(*found.parquets, *inside))
-    return Found(folder, folders, found.images, found.tars, found.parquets, found.others)
+        rest = (*inside.folders, *inside.images, *inside.others, *inside.left_out)
+        return replace(
+            found,
+            folders=(),
+            parquets=(*found.parquets, *inside.parquets),
+            left_out=(*found.left_out, *(f"data/{name}" for name in rest)),
+        )
+    return found
 
 
 def _name(item: "os.DirEntry[str]") -> str:
@@ -172,14 +197,23 @@ def _sorted_out(path: Path, files: Iterable[Path]) -> Found:
     for file in files:
         suffix = file.suffix.lower()
         if suffix in IMAGE_SUFFIXES:
-            images.append(file.name)
-        elif suffix == ".tar":
+            images.append(file.name)  # a FIFO or a broken link too: named when it is read
+            continue
+        _check_file(file)
+        if suffix == ".tar":
             tars.append(file)
         elif suffix == ".parquet":
             parquets.append(file)
         else:
             others.append(file.name)
     return Found(path, (), tuple(images), tuple(tars), tuple(parquets), tuple(others))
+
+
+def _check_file(path: Path) -> None:
+    if not path.exists():
+        raise DataError(f"{path}: a link to nothing; restore what it points to, or remove it")
+    if kind := special_kind(path.stat().st_mode):
+        raise DataError(f"{path}: {kind}, not a file; remove it")
 
 
 def _is_shard(path: Path) -> bool:
@@ -189,7 +223,9 @@ def _is_shard(path: Path) -> bool:
 def _matches(pattern: Path) -> list[Path]:
     """Return the files of a pattern; every number of a brace must be there."""
     names = _braces(pattern.name)
-    here = sorted(item.name for item in pattern.parent.glob("*")) if pattern.parent.is_dir() else []
+    folder = pattern.parent
+    every = sorted(item.name for item in folder.iterdir()) if folder.is_dir() else []
+    here = [name for name in every if not is_left_out(name)]
     found: list[Path] = []
     for name in names:
         matching = fnmatch.filter(here, name)

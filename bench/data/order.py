@@ -1,17 +1,20 @@
 """Whether labels are in the order of a network's outputs, told from its predictions.
 
 A permuted order leaves a trace that a bad model does not: the predictions of a class agree with
-each other, and not with its label. A known order is recognised by how many predictions it explains.
+each other, and not with its label. A known order is recognised by how many predictions it explains,
+an unknown one by a map of labels to outputs that holds on images which it was not made from.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
+from scipy.stats import binom
 
 from bench.data.dataset import IMAGENET_CLASSES
 from bench.data.imagenet import class_names, wnids
@@ -25,16 +28,26 @@ _MIN_IMAGES_A_CLASS = 3
 _MIN_CLASSES = 10
 # An order that explains this share of the predictions, and twice what the labels do, is the one.
 _EXPLAINS = 0.3
+# A map of labels to outputs that explains this much more than the labels do is the order.
+_EXPLAINS_MORE = 0.15
 # The share of a class's predictions that makes it consistently another class.
 _CONSISTENT = 0.75
 # Confusable pairs (sunglass, sunglasses) make a few classes look shifted; a permutation makes more.
 _SHIFTED_PART = 0.15
-# So many times the right answers that chance gives, and one more, are no chance.
-_TIMES_CHANCE = 3
+# Right answers are not due to chance if that gives as many with at most this probability, and if
+# they exceed its mean by a few. In the right order a model is right as often as its probabilities
+# say, or half of that; it is another order if so few would then have at most this probability.
+_CHANCE = 0.001
+_FEW = 3
 # A trained model on photographs of its classes: its mean probability, and the share of different
 # answers among as many images of nearly as many classes.
 _SURE = 0.3
+_TIMES_GUESS = 3
 _DIFFERENT = 0.15
+_MEND_OWN = (
+    "output N of the network must be class N of the names in alphabetical order, as ImageFolder "
+    "numbers them: reorder the outputs, or rename the folders"
+)
 _MEND = (
     "a label must be the place of the class's WordNet id among the 1000, sorted, from 0; the "
     "ILSVRC devkit's numbers are in another order, which its meta.mat maps"
@@ -48,6 +61,22 @@ class OrderVerdict:
     verdict: Literal["right", "permuted", "unclear"]
     text: str
     mend: str | None = None
+
+
+@dataclass(frozen=True)
+class _Classes:
+    """The names of the classes, and how to correct an order that is not known."""
+
+    names: Sequence[str]
+    mend: str
+
+
+@dataclass(frozen=True)
+class _Moved:
+    """Labels that are other outputs, and what says so."""
+
+    text: str
+    pairs: dict[int, int]
 
 
 @dataclass(frozen=True)
@@ -73,44 +102,64 @@ def pick(labels: Sequence[int], budget: int) -> list[int]:
         return [i * len(labels) // count for i in range(count)]
     classes = min(len(full), budget // _IMAGES_A_CLASS)
     chosen = [full[i * len(full) // classes] for i in range(classes)]
-    return sorted(place for label in chosen for place in by_label[label][:_IMAGES_A_CLASS])
+    return sorted(place for label in chosen for place in by_label[label][: budget // classes])
 
 
 def judge(
-    labels: Sequence[int], predictions: Sequence[int], probabilities: Sequence[float]
+    labels: Sequence[int],
+    predictions: Sequence[int],
+    probabilities: Sequence[float],
+    names: Sequence[str] | None = None,
 ) -> OrderVerdict:
     """Return what a network's predictions say of the labels of the same images.
 
     Args:
-        labels: class indices of ImageNet, one an image.
+        labels: class indices, one per image.
         predictions: the network's first answers, in the same order.
         probabilities: how sure it is of each.
+        names: of the classes, if they are not ImageNet's.
     """
     truth, seen = np.asarray(labels), np.asarray(predictions)
+    classes = _Classes(class_names(), _MEND) if names is None else _Classes(names, _MEND_OWN)
     right = int((truth == seen).sum())
     told = f"{right} of {len(truth)} predictions are the label"
-    order, explained = _best_known(truth, seen)
-    if explained >= _EXPLAINS and explained > 2 * right / len(truth):
+    order, explained = _best_known(truth, seen, len(classes.names))
+    if order and explained >= _EXPLAINS and explained > 2 * right / len(truth):
         why = f"{told}, and {explained:.0%} are the label's class in another order: {order.name}"
         return OrderVerdict("permuted", why, order.mend)
     groups = _modes(truth, seen)
     if shifted := _shifted(groups):
         some = f"{len(shifted)} of {len(groups)} classes are consistently seen as another"
-        return _unknown_order(f"{told}; {some}", shifted)
-    if right >= _EXPLAINS * len(truth):
-        return OrderVerdict("right", told)
-    if right > _TIMES_CHANCE * (_by_chance(truth, seen) + 1):
+        return _unknown_order(f"{told}; {some}", shifted, classes)
+    sure = np.asarray(probabilities)
+    if moved := _moved(truth, seen, sure, len(classes.names)):
+        return _unknown_order(f"{told}; {moved.text}", moved.pairs, classes)
+    if _beyond_chance(truth, seen) and right > _by_chance(truth, seen) + _FEW:
+        if right >= _EXPLAINS * len(truth):
+            return OrderVerdict("right", told)
         return OrderVerdict("right", f"{told}: few, but far more than by chance; hard images")
-    sure = float(np.mean(probabilities))
-    return _without_order(told, seen, sure, consistency_seen=len(groups) >= _MIN_CLASSES)
+    consistency_seen = len(groups) >= _MIN_CLASSES
+    mean = float(sure.mean())
+    if binom.cdf(right, len(truth), mean / 2) > _CHANCE:
+        return OrderVerdict(
+            "unclear",
+            f"{told}: too few images to tell a bad model from another order",
+            "give more images of each class, or another model with --model",
+        )
+    return _without_order(told, seen, mean, classes, consistency_seen)
 
 
 def _without_order(
-    told: str, seen: NDArray[np.int64], sure: float, *, consistency_seen: bool
+    told: str,
+    seen: NDArray[np.int64],
+    sure: float,
+    classes: _Classes,
+    consistency_seen: bool,
 ) -> OrderVerdict:
     """Return whether it is the labels or the model, where no order explains the predictions."""
-    different = len(set(seen.tolist()))
-    if sure < _SURE or different < _DIFFERENT * len(seen):
+    different, count = len(set(seen.tolist())), len(classes.names)
+    is_sure = sure >= max(_SURE, _TIMES_GUESS / count)
+    if not is_sure or different < _DIFFERENT * min(len(seen), count):
         return OrderVerdict(
             "unclear",
             f"{told}; it is unsure of its answers (mean probability {sure:.2f}, {different} "
@@ -127,16 +176,16 @@ def _without_order(
     return OrderVerdict(
         "permuted",
         f"{told}, though it is sure (mean probability {sure:.2f}) of {different} different "
-        "classes: the labels are in another order, and in none that is known",
-        _MEND,
+        "classes: labels and outputs are in different orders, and in none that is known",
+        classes.mend,
     )
 
 
-def _unknown_order(text: str, shifted: dict[int, int]) -> OrderVerdict:
-    names = class_names()
+def _unknown_order(text: str, shifted: dict[int, int], classes: _Classes) -> OrderVerdict:
+    names = classes.names
     first = sorted(shifted.items())[:3]
     pairs = ", ".join(f"{a} ({_short(names[a])}) as {b} ({_short(names[b])})" for a, b in first)
-    return OrderVerdict("permuted", f"{text}: {pairs}; in no order that is known", _MEND)
+    return OrderVerdict("permuted", f"{text}: {pairs}; in no order that is known", classes.mend)
 
 
 def _short(name: str) -> str:
@@ -157,9 +206,73 @@ def _modes(truth: NDArray[np.int64], seen: NDArray[np.int64]) -> dict[int, int |
 
 
 def _by_chance(truth: NDArray[np.int64], seen: NDArray[np.int64]) -> float:
-    """Return how many answers would be right if answers and labels were independent."""
-    counts = [np.bincount(values, minlength=IMAGENET_CLASSES) for values in (truth, seen)]
+    """Return how many answers would be right if answers and labels were independent.
+
+    None of images of one class alone, which cannot tell.
+    """
+    if len(np.unique(truth)) == 1:
+        return 0.0
+    count = 1 + int(max(truth.max(), seen.max()))
+    # A map may know no output of a label: -1.
+    counts = [np.bincount(values[values >= 0], minlength=count) for values in (truth, seen)]
     return float((counts[0] * counts[1]).sum() / len(truth))
+
+
+def _beyond_chance(truth: NDArray[np.int64], seen: NDArray[np.int64]) -> bool:
+    """Return whether more answers are right than of independent answers and labels would be."""
+    images, right = len(truth), int((truth == seen).sum())
+    share = _by_chance(truth, seen) / images
+    return bool(binom.sf(right - 1, images, share) < _CHANCE)
+
+
+def _moved(
+    truth: NDArray[np.int64], seen: NDArray[np.int64], sure: NDArray[np.float64], classes: int
+) -> _Moved | None:
+    """Return the map of labels to outputs, if it explains far more than the labels themselves.
+
+    Only the surer half of the answers counts. Each half of the images is judged by the map that
+    explains the other best, so that a map which merely follows a bad model's answers explains none.
+    """
+    surer = sure >= np.median(sure)
+    truth, seen = truth[surer], seen[surer]
+    half = _halves(truth)
+    mapped = np.full(len(truth), -1)
+    for judged in (half == 0, half == 1):
+        mapped[judged] = _best_map(truth[~judged], seen[~judged], classes)[truth[judged]]
+    explained, right = float((mapped == seen).mean()), float((truth == seen).mean())
+    if explained < max(_EXPLAINS, right + _EXPLAINS_MORE) or not _beyond_chance(mapped, seen):
+        return None
+    output_of = _best_map(truth, seen, classes)
+    pairs = {int(a): int(output_of[a]) for a in np.unique(truth) if output_of[a] not in (a, -1)}
+    return _Moved(
+        f"of the surer half, another order of the outputs explains {explained:.0%}, and the labels "
+        f"{right:.0%}",
+        pairs,
+    )
+
+
+def _halves(truth: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return 0 and 1 by turns among the images of each label."""
+    turn: Counter[int] = Counter()
+    half = []
+    for label in truth.tolist():
+        half.append(turn[label] % 2)
+        turn[label] += 1
+    return np.array(half)
+
+
+def _best_map(truth: NDArray[np.int64], seen: NDArray[np.int64], classes: int) -> NDArray[np.int64]:
+    """Return (classes,): the output of each label, each of another, that explains most answers.
+
+    -1 where a label has no image, or no answer that its output explains.
+    """
+    labels, rows = np.unique(truth, return_inverse=True)
+    votes = np.zeros((len(labels), classes))
+    np.add.at(votes, (rows, seen), 1)
+    chosen, outputs = linear_sum_assignment(votes, maximize=True)
+    found = np.full(classes, -1)
+    found[labels[chosen]] = np.where(votes[chosen, outputs] > 0, outputs, -1)
+    return found
 
 
 def _shifted(groups: dict[int, int | None]) -> dict[int, int]:
@@ -172,37 +285,46 @@ def _shifted(groups: dict[int, int | None]) -> dict[int, int]:
     return shifted if many and len(set(shifted.values())) >= 0.8 * len(shifted) else {}
 
 
-def _best_known(truth: NDArray[np.int64], seen: NDArray[np.int64]) -> tuple[_Order, float]:
-    rates = [(float((order.true_class[truth] == seen).mean()), order) for order in known_orders()]
-    rate, order = max(rates, key=lambda pair: pair[0])
-    return order, rate
+def _best_known(
+    truth: NDArray[np.int64], seen: NDArray[np.int64], classes: int
+) -> tuple[_Order | None, float]:
+    """Return the known order that explains most, and the share; (None, 0) if it may be chance."""
+    orders = known_orders(classes)
+    rates = [float((order.true_class[truth] == seen).mean()) for order in orders]
+    best = int(np.argmax(rates))
+    if not _beyond_chance(orders[best].true_class[truth], seen):
+        return None, 0.0
+    return orders[best], rates[best]
 
 
 @cache
-def known_orders() -> tuple[_Order, ...]:
-    """Return the wrong orders that are known to occur."""
-    count = IMAGENET_CLASSES
+def known_orders(count: int = IMAGENET_CLASSES) -> tuple[_Order, ...]:
+    """Return the wrong orders of ``count`` classes that are known to occur."""
     as_text = np.array(sorted(range(count), key=str))
-    by_name = np.array(sorted(range(count), key=lambda label: class_names()[label]))
-    place = {wnid: label for label, wnid in enumerate(wnids())}
     every = np.arange(count)
-    renumber = "number the classes by their WordNet ids, sorted, from 0"
+    number = "take the number as the label: give folders leading zeros"
     return (
         _Order(
-            "folders 0 to 999 sorted as text (0, 1, 10, 100, …)",
+            f"folders 0 to {count - 1} sorted as text (0, 1, 10, 100, …)",
             as_text,
-            "take the folder's number as the label, as v2:DIR does",
+            f"{number}, or say v2:DIR for ImageNet's" if count == IMAGENET_CLASSES else number,
         ),
-        _Order(
-            "numbers sorted as text, applied the wrong way round", np.argsort(as_text), renumber
-        ),
+        _Order("numbers sorted as text, applied the wrong way round", np.argsort(as_text), number),
         _Order("counted from 1", every - 1, "subtract 1 from each label"),
         _Order("counted from -1", np.append(every[1:], -1), "add 1 to each label"),
-        _Order("class names in alphabetical order", by_name, renumber),
-        _Order("class names in alphabetical order, inverted", np.argsort(by_name), renumber),
-        _Order("reversed", every[::-1].copy(), renumber),
-        *(_among_200(letter, place) for letter in ("a", "r")),
+        _Order("reversed", every[::-1].copy(), "number the classes from the other end"),
+        *(_imagenets_orders() if count == IMAGENET_CLASSES else ()),
     )
+
+
+def _imagenets_orders() -> Iterator[_Order]:
+    count = IMAGENET_CLASSES
+    by_name = np.array(sorted(range(count), key=lambda label: class_names()[label]))
+    place = {wnid: label for label, wnid in enumerate(wnids())}
+    renumber = "number the classes by their WordNet ids, sorted, from 0"
+    yield _Order("class names in alphabetical order", by_name, renumber)
+    yield _Order("class names in alphabetical order, inverted", np.argsort(by_name), renumber)
+    yield from (_among_200(letter, place) for letter in ("a", "r"))
 
 
 def _among_200(letter: str, place: dict[str, int]) -> _Order:

@@ -196,6 +196,10 @@ class CachedPixels:
         """Return why an image could not be decoded, or None if it could."""
         return self._index.bad.get(index - self._index.key.first)
 
+    def odd(self, index: int) -> str | None:
+        """Return what is odd about an image, if anything is."""
+        return self._index.odd.get(index - self._index.key.first)
+
     def read(self, indices: Sequence[int], target: Pixels) -> None:
         """Fill ``target`` (n, H, W, C) with the pixels of images.
 
@@ -261,6 +265,7 @@ class PixelWriter:
         self._encoded = np.zeros((key.images, 32), np.uint8)
         self._digests = np.zeros((key.images, 32), np.uint8)
         self._bad: dict[int, str] = {}
+        self._odd: dict[int, str] = {}
         self._written = np.zeros(key.images, np.bool_)
         self._blank = hashlib.sha256(bytes(self._image_bytes)).digest()
         self._lock = threading.Lock()
@@ -284,6 +289,11 @@ class PixelWriter:
         with self._lock:
             self._bad[index - self._key.first] = reason
         self.note(index, encoded_sha256, self._blank)
+
+    def note_odd(self, index: int, what: str) -> None:
+        """Take note of what is odd about an image that has pixels."""
+        with self._lock:
+            self._odd[index - self._key.first] = what
 
     def fail(self, reason: str) -> None:
         """Give up; ``commit`` will remove the file."""
@@ -314,7 +324,7 @@ class PixelWriter:
         self._stream.close()
 
     def _write_index(self) -> None:
-        head = {"key": self._key.model_dump(), "bad": self._bad}
+        head = {"key": self._key.model_dump(), "bad": self._bad, "odd": self._odd}
         packed = io.BytesIO()
         text = np.frombuffer(json.dumps(head).encode(), np.uint8)
         np.savez(packed, head=text, encoded=self._encoded, pixels=self._digests)
@@ -327,7 +337,8 @@ class PixelWriter:
 @dataclass(frozen=True)
 class _Index:
     key: PixelKey
-    bad: dict[int, str]  # by place in the file
+    bad: dict[int, str]  # by position in the file
+    odd: dict[int, str]
     encoded: NDArray[np.uint8]  # (images, 32)
     pixels: NDArray[np.uint8]  # (images, 32)
     offset: int  # bytes of pixels before it
@@ -344,9 +355,12 @@ def _read_index(stream: BinaryIO) -> _Index | None:
             return None
         with np.load(io.BytesIO(packed), allow_pickle=False) as arrays:
             head = json.loads(arrays["head"].tobytes())
-            bad = {int(number): reason for number, reason in head["bad"].items()}
+            bad, odd = (
+                {int(number): text for number, text in head[name].items()}
+                for name in ("bad", "odd")
+            )
             key = PixelKey.model_validate(head["key"])
-            return _Index(key, bad, arrays["encoded"], arrays["pixels"], offset)
+            return _Index(key, bad, odd, arrays["encoded"], arrays["pixels"], offset)
     except (OSError, ValueError, KeyError, struct.error, ValidationError):
         return None
 

@@ -6,17 +6,27 @@ figures; tests compare the pixels with theirs, to the bit.
 
 import io
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from zoo.entry import Preprocess
+from zoo.errors import with_type
 
 Pixels = NDArray[np.uint8]
 
 # What Pillow raises for an image that is none, is damaged, or is absurdly large.
 UNREADABLE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
+
+# Formats that Pillow decodes by itself. PostScript, for one, would be run by Ghostscript.
+_RASTER = ("JPEG", "PNG", "WEBP", "BMP", "DIB", "GIF", "TIFF", "PPM", "JPEG2000", "AVIF")
+# Pixels of a resized image before the crop: a quarter of a gigabyte in RGB, the size from which
+# Pillow warns of a decompression bomb. A strip of 1x60000 px would become one of 256x15360000 px.
+LARGEST_RESIZED_PX = 1024**3 // 4 // 3
 
 _RESAMPLING = {
     "nearest": Image.Resampling.NEAREST,
@@ -32,15 +42,58 @@ def decode(data: bytes, preprocess: Preprocess) -> Image.Image:
     """Decode to RGB (or gray) by Pillow; EXIF rotation is left alone, as the references do.
 
     Raises:
-        OSError: the data is truncated or no image.
+        OSError, ValueError, SyntaxError, DecompressionBombError: as ``open_raster``.
+    """
+    with open_raster(data) as image:
+        return image.convert("L" if preprocess.channels == "gray" else "RGB")
+
+
+@contextmanager
+def open_raster(data: bytes) -> Iterator[Image.Image]:
+    """Yield an encoded image, of which only the header is read yet.
+
+    Raises:
+        OSError, ValueError, SyntaxError, DecompressionBombError: the data is truncated, is not an
+            image in one of the raster formats, or is absurdly large; also in the body.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # damaged EXIF, palette transparency: the pixels are there
         try:
-            with Image.open(io.BytesIO(data)) as image:
-                return image.convert("L" if preprocess.channels == "gray" else "RGB")
+            with Image.open(io.BytesIO(data), formats=_raster_formats()) as image:
+                yield image
         except UnidentifiedImageError:  # Pillow's words name a buffer's address, another each time
-            raise UnidentifiedImageError("no image of a format that Pillow reads") from None
+            raise UnidentifiedImageError("not an image in a raster format that is read") from None
+        except UNREADABLE:
+            raise
+        except Exception as error:  # Pillow's plugins raise all sorts for a damaged file
+            raise OSError(with_type(error)) from error
+
+
+@cache
+def _raster_formats() -> tuple[str, ...]:
+    Image.init()
+    return tuple(name for name in _RASTER if name in Image.OPEN)  # AVIF is new in Pillow 11.3
+
+
+def is_jpeg(data: bytes) -> bool:
+    """Return whether an encoded image is a JPEG, by its first bytes."""
+    return data.startswith(b"\xff\xd8\xff")
+
+
+def oddity(data: bytes) -> str | None:
+    """Return what is odd about a readable image, whose pixels are not what they seem; or None.
+
+    The reference converts by ``convert("RGB")``, which clips values of more than 8 bits.
+    """
+    if is_jpeg(data):
+        return None
+    with open_raster(data) as image:
+        if not image.mode.startswith(("I", "F")):
+            return None
+        return (
+            f"{image.format} of more than 8 bits (mode {image.mode}), which Pillow clips at 255, "
+            "so that it turns white, or black if it is of fractions: convert it to 8 bits"
+        )
 
 
 def crop(image: Image.Image, preprocess: Preprocess) -> Pixels:
@@ -71,7 +124,21 @@ def geometry(preprocess: Preprocess) -> str:
 
 
 def resized_px(size_px: tuple[int, int], preprocess: Preprocess) -> tuple[int, int]:
-    """Return the (height, width) to which an image of (height, width) is resized."""
+    """Return the (height, width) to which an image of (height, width) is resized.
+
+    Raises:
+        DecompressionBombError: it would have more than ``LARGEST_RESIZED_PX``.
+    """
+    resized = _resized_px(size_px, preprocess)
+    if resized[0] * resized[1] > LARGEST_RESIZED_PX:
+        before, after = (f"{width}x{height}" for height, width in (size_px, resized))
+        raise Image.DecompressionBombError(
+            f"{before} px would be resized to {after} px, more than {LARGEST_RESIZED_PX:,} pixels"
+        )
+    return resized
+
+
+def _resized_px(size_px: tuple[int, int], preprocess: Preprocess) -> tuple[int, int]:
     height, width = size_px
     target_h, target_w = preprocess.resize_px
     if preprocess.crop_mode == "squash":

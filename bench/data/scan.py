@@ -1,18 +1,17 @@
 """What every image of a dataset is: read, hashed and decoded once, by as many threads as cores."""
 
 import hashlib
-import io
-import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from PIL import Image
-
 from bench.conditions import cores
 from bench.data.dataset import Dataset
-from bench.data.preprocess import UNREADABLE
+from bench.data.preprocess import LARGEST_RESIZED_PX, UNREADABLE, oddity, open_raster
 from zoo.errors import first_line
+
+# To which a shorter side is resized at least; a strip for which that is too much is not evaluated.
+_TYPICAL_PX = 224
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +24,7 @@ class ImageFacts:
     mode: str | None = None
     format: str | None = None
     reason: str | None = None
+    odd: str | None = None  # why the pixels are not what they seem
 
 
 def scan(dataset: Dataset, progress: Callable[[int, int], None]) -> list[ImageFacts]:
@@ -51,13 +51,11 @@ def _facts(dataset: Dataset, index: int) -> ImageFacts:
     if not data:
         return ImageFacts(digest, 0, reason="zero bytes")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # damaged EXIF
-            with Image.open(io.BytesIO(data)) as image:
-                image.load()
-                return ImageFacts(digest, len(data), image.size, image.mode, image.format)
+        with open_raster(data) as image:
+            image.load()
+            size, mode, form = image.size, image.mode, image.format
+        if min(size) * LARGEST_RESIZED_PX < max(size) * _TYPICAL_PX**2:
+            return ImageFacts(digest, len(data), reason=f"a strip of {size[0]}x{size[1]} px")
+        return ImageFacts(digest, len(data), size, mode, form, odd=oddity(data))
     except UNREADABLE as error:
-        reason = (
-            "no image" if isinstance(error, Image.UnidentifiedImageError) else first_line(error)
-        )
-        return ImageFacts(digest, len(data), reason=reason)
+        return ImageFacts(digest, len(data), reason=first_line(error))

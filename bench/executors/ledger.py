@@ -1,11 +1,12 @@
 """What a row has told so far, and what has to be recorded in its place when it tells no more."""
 
 import time
+from collections.abc import Iterable
 from typing import Any
 
 from bench.executors import Listener
 from bench.plan import Job
-from bench.records import Accuracy, Measure, Record, RowKey, now
+from bench.records import Accuracy, BadImage, Measure, Record, RowKey, now
 from bench.store import Store
 from zoo.errors import StoreError
 
@@ -77,11 +78,16 @@ class Ledger:
 
 def told(record: Record) -> dict[str, Any]:
     """Return what is told of a record."""
-    bad = record.evidence.bad_images if isinstance(record.evidence, Accuracy) else ()
+    accuracy = record.evidence if isinstance(record.evidence, Accuracy) else None
     return {
         "measure": record.measure,
         "status": record.status,
         "reason": record.reason,
         "seconds": record.seconds,
-        "bad_images": [f"{item.image}: {item.reason}" for item in bad],
+        "bad_images": _lines(accuracy.bad_images if accuracy else ()),
+        "odd_images": _lines(accuracy.odd_images if accuracy else ()),
     }
+
+
+def _lines(images: Iterable[BadImage]) -> list[str]:
+    return [f"{item.image}: {item.reason}" for item in images]

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from bench import conditions
-from bench.data.preprocess import UNREADABLE, Pixels, crop, decode
+from bench.data.preprocess import UNREADABLE, Pixels, crop, decode, oddity
 from bench.measure.execution import Execution, explained
 from bench.plan import Settings
 from bench.predict import Event, Picture
@@ -39,7 +39,9 @@ def _events(entry: Entry, pictures: Sequence[Picture], top: int, device: str) ->
     execution = Execution(network, Settings(device=device), device)
     for number, picture in enumerate(pictures):
         try:
-            pixels = crop(decode(picture.read(), preprocess), preprocess)
+            data = picture.read()
+            pixels = crop(decode(data, preprocess), preprocess)
+            odd = oddity(data)
         except UNREADABLE as error:
             yield {"event": "unreadable", "picture": number, "reason": _reason(error)}
             continue
@@ -48,6 +50,7 @@ def _events(entry: Entry, pictures: Sequence[Picture], top: int, device: str) ->
             "picture": number,
             "model": entry.name,
             "weights_sha256": weights.sha256,
+            "odd": odd,
             **_classify(execution, pixels, preprocess, top),
         }
 

@@ -24,25 +24,34 @@ _TIMED_IMAGES = 48
 
 
 def run(entry: Entry, data: str, labels: str, places: Sequence[int], pipe: Connection) -> None:
-    """Send the pixels' cost, then (place, class, probability) of every image, then None.
+    """Send (place, class, probability) of every image, then the pixels' cost, then None.
 
     Args:
         entry: whose preprocessing and weights are taken.
         data: as for ``open_dataset``.
         labels: as for ``open_dataset``.
-        places: of readable images.
-        pipe: takes ``{"cost": …}``, ``{"predicted": …}`` and ``{"not_checked": reason}``.
+        places: of images that can be decoded.
+        pipe: takes ``{"predicted": …}``, ``{"unread": [(place, reason)]}`` of images that the
+            preprocessing refuses, and ``{"cost": …}``; or why not, ``{"not_checked": reason}`` and
+            ``{"cost_not_measured": reason}``: one check that fails leaves the other.
     """
-    try:
+
+    def predict() -> None:
         dataset = open_dataset(data, labels=labels)
-        preprocess = build.preprocess(entry)
-        pipe.send({"cost": _cost(dataset, preprocess, places[:_TIMED_IMAGES])})
-        for pairs in _predictions(entry, dataset, preprocess, places):
-            pipe.send({"predicted": pairs})
-    except ZoobenchError as error:
-        pipe.send({"not_checked": str(error)})
-    except Exception as error:  # whatever a model does, the rest of the examination stands
-        pipe.send({"not_checked": with_type(error)})
+        for event in _predictions(entry, dataset, build.preprocess(entry), places):
+            pipe.send(event)
+
+    def time_pixels() -> None:
+        dataset = open_dataset(data, labels=labels)
+        pipe.send({"cost": _cost(dataset, build.preprocess(entry), places[:_TIMED_IMAGES])})
+
+    for check, failed in ((predict, "not_checked"), (time_pixels, "cost_not_measured")):
+        try:
+            check()
+        except ZoobenchError as error:
+            pipe.send({failed: str(error)})
+        except Exception as error:  # whatever a model does, the rest of the examination stands
+            pipe.send({failed: with_type(error)})
     pipe.send(None)
 
 
@@ -81,7 +90,7 @@ def _milliseconds(
 
 def _predictions(
     entry: Entry, dataset: Dataset, preprocess: Preprocess, places: Sequence[int]
-) -> Iterator[list[tuple[int, int, float]]]:
+) -> Iterator[dict[str, Any]]:
     network = build.trained_network(entry, build.find_weights(entry))
     execution = Execution(network, Settings(), conditions.resolve_device("auto"))
     for start in range(0, len(places), _BATCH):
@@ -90,10 +99,10 @@ def _predictions(
             try:
                 pixels.append(crop(decode(dataset.read(place), preprocess), preprocess))
                 indices.append(place)
-            except UNREADABLE:
-                continue
+            except UNREADABLE as error:
+                yield {"unread": [(place, with_type(error))]}
         if not indices:
             continue
         logits = execution.forward(execution.place(np.stack(pixels), preprocess))
         top, prob, _ = read_out(logits, len(indices), indices, np.arange(len(indices)), dataset)
-        yield list(zip(indices, top[:, 0].tolist(), prob.tolist(), strict=True))
+        yield {"predicted": list(zip(indices, top[:, 0].tolist(), prob.tolist(), strict=True))}

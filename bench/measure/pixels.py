@@ -26,7 +26,7 @@ from bench.data.pixel_cache import (
     PixelWriter,
     default_folder,
 )
-from bench.data.preprocess import UNREADABLE, Pixels, geometry
+from bench.data.preprocess import UNREADABLE, Pixels, geometry, oddity
 from bench.measure import Row
 from bench.measure.stage_timer import StageTimer
 from zoo.entry import Preprocess
@@ -49,11 +49,13 @@ class Kept:
 class LoadedImage:
     """What is known of an image: its file's digest (empty: unread), and why it has no pixels.
 
-    ``kept`` has one item for each cache file of the loader.
+    ``odd`` says what its pixels are, if not what they seem. ``kept`` has one item for each cache
+    file of the loader.
     """
 
     sha256: bytes
     reason: str | None = None
+    odd: str | None = None
     kept: tuple[Kept, ...] = ()
 
 
@@ -100,19 +102,20 @@ class FileLoader:
             target[:] = 0
             # The next attempt to read it may do better, so no cache file remembers it.
             failure = Kept(failure=f"{self.dataset.images[index]}: {with_type(error)}")
-            return LoadedImage(b"", with_type(error), (failure,) * len(self.sinks))
+            return LoadedImage(b"", with_type(error), kept=(failure,) * len(self.sinks))
         try:
             with timer.stage("read_decode_s"):
                 image = self.decoder.decode(data, self.preprocess)
             with timer.stage("resize_s"):
                 target[:] = self.decoder.crop(image, self.preprocess)
+            odd = oddity(data)
         except UNREADABLE as error:
             target[:] = 0
             bad = Kept(bad=with_type(error))
-            return LoadedImage(digest, bad.bad, (bad,) * len(self.sinks))
+            return LoadedImage(digest, bad.bad, kept=(bad,) * len(self.sinks))
         with timer.stage("cache_s"):
             kept = tuple(self._keep(index, image, target, sink) for sink in self.sinks)
-        return LoadedImage(digest, None, kept)
+        return LoadedImage(digest, odd=odd, kept=kept)
 
     def _keep(self, index: int, image: Any, own: Pixels, sink: Sink) -> Kept:
         """Write the pixels of a geometry; a fault of another one is for its own row to report."""
@@ -145,7 +148,7 @@ class CacheLoader:
             self.cached.read(indices, target)
             digests = self.cached.sha256(indices)
         return [
-            LoadedImage(digest.tobytes(), self.cached.reason(index))
+            LoadedImage(digest.tobytes(), self.cached.reason(index), self.cached.odd(index))
             for index, digest in zip(indices, digests, strict=True)
         ]
 
@@ -172,6 +175,8 @@ class Source:
                     writer.note_bad(index, image.sha256, kept.bad)
                 else:
                     writer.note(index, image.sha256, kept.sha256)
+                    if image.odd is not None:
+                        writer.note_odd(index, image.odd)
 
 
 def uncached_source(row: Row) -> Source:

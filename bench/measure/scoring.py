@@ -30,6 +30,7 @@ class Predictions:
     readable: NDArray[np.bool_]
     sha256: NDArray[np.uint8]  # (images, 32) of the encoded files
     bad: list[tuple[int, str]] = field(default_factory=list)
+    odd: list[tuple[int, str]] = field(default_factory=list)
 
     @classmethod
     def empty(cls, images: int, k: int) -> "Predictions":
@@ -67,6 +68,8 @@ def score_batch(
             predictions.sha256[index] = np.frombuffer(image.sha256, np.uint8)
         if image.reason is not None:
             predictions.bad.append((index, image.reason))
+        if image.odd is not None:
+            predictions.odd.append((index, image.odd))
     good = np.flatnonzero([image.reason is None for image in loaded])
     top, prob, label_prob = read_out(logits, len(logits), indices, good, dataset)
     images = np.asarray(indices)[good]
@@ -141,14 +144,16 @@ def evidence(
         images=int(predictions.readable.sum()),
         correct_top1=int(right[:, 0].sum()),
         correct_top5=int(right.any(axis=1).sum()) if whole_top5 else None,
-        bad_images=tuple(
-            BadImage(image=dataset.images[index], reason=reason)
-            for index, reason in sorted(predictions.bad)
-        ),
+        bad_images=_named(dataset, predictions.bad),
+        odd_images=_named(dataset, predictions.odd),
         content_sha256=hashlib.sha256(predictions.sha256.tobytes()).hexdigest(),
         end_to_end=end_to_end,
         forward_batch=forward_batch,
     )
+
+
+def _named(dataset: Dataset, found: Sequence[tuple[int, str]]) -> tuple[BadImage, ...]:
+    return tuple(BadImage(image=dataset.images[i], reason=reason) for i, reason in sorted(found))
 
 
 def _right(dataset: Dataset, top: NDArray[np.int32]) -> NDArray[np.bool_]:

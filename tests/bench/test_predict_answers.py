@@ -1,6 +1,7 @@
 """What counts as a picture, and when models agree."""
 
 import io
+import os
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -16,7 +17,7 @@ def _guess(model: str, *names: str) -> Guess:
 
 
 def test_a_folder_gives_its_visible_pictures_in_order(tmp_path: Path) -> None:
-    for name in ("b.JPG", "a/c.png", "notes.txt", ".hidden.png", ".cache/d.png"):
+    for name in ("b.JPG", "a/c.png", "notes.txt", ".hidden.png", ".cache/d.png", "@eaDir/e.png"):
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(b"")
@@ -26,6 +27,12 @@ def test_a_folder_gives_its_visible_pictures_in_order(tmp_path: Path) -> None:
 
 def test_a_file_that_is_named_is_tried_whatever_its_suffix() -> None:
     assert find_pictures(["photo.data"]) == [Picture("photo.data")]
+
+
+def test_a_fifo_is_not_opened(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.jpg")
+    with pytest.raises(OSError, match="a FIFO, not a file"):
+        Picture(str(tmp_path / "a.jpg")).read()
 
 
 def test_a_dash_is_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,6 +20,7 @@ from zoo.errors import StoreError
 KEY = RowKey(entry="a", network="timm/x", dataset_digest="d", batch_size=2)
 IMAGES = tuple(f"n{i:02}.jpg" for i in range(10))
 BAD = 4
+ODD = 7
 
 
 @settings(deadline=None)  # the machine may be busy
@@ -61,6 +62,7 @@ def _append(
             correct_top1=len(read) - 1,
             correct_top5=len(read),
             bad_images=bad,
+            odd_images=tuple(BadImage(image=i, reason="16 bits") for i in own if i == IMAGES[ODD]),
             content_sha256="",
             end_to_end=None,
         ),
@@ -95,6 +97,7 @@ def test_all_shards_make_one_record_whatever_their_order(
     assert (record.evidence.images, record.evidence.images_in_dataset) == (9, 10)
     assert (record.evidence.correct_top1, record.evidence.correct_top5) == (6, 9)
     assert [bad.image for bad in record.evidence.bad_images] == [IMAGES[BAD]]
+    assert [odd.image for odd in record.evidence.odd_images] == [IMAGES[ODD]]
     assert record.seconds == 3.0
     assert record.started_at.startswith("2026-01-01")
     assert record.conditions == {"torch": "2.14.1"}  # what differs is not the whole's
@@ -104,6 +107,11 @@ def test_all_shards_make_one_record_whatever_their_order(
     row = load_frame(store.url).iloc[0]
     assert (row["status"], row["top1"]) == ("partial", 6 / 9)
     assert row["end_to_end_note"].startswith("not timed: evaluated in shards")
+    assert f"odd: {IMAGES[ODD]}: 16 bits" in row["reason"]
+
+
+def test_ids_with_newlines_do_not_collide() -> None:
+    assert shards.ids_sha256(["a", "b"]) != shards.ids_sha256(["a\nb"])
 
 
 def test_the_gate_compares_the_whole(store: Store) -> None:

@@ -2,9 +2,11 @@
 
 from typing import TYPE_CHECKING
 
+import PIL
 from PIL import Image
 
-from bench.data.preprocess import Pixels, cropped, resized_px
+from bench.data import preprocess as reference
+from bench.data.preprocess import Pixels, cropped, is_jpeg, open_raster, resized_px
 from zoo.entry import Preprocess
 from zoo.errors import MeasureError, first_line
 
@@ -15,26 +17,38 @@ _INTERPOLATIONS = ("nearest", "bilinear", "bicubic")
 
 
 class TorchvisionDecoder:
-    """JPEG, PNG, GIF and WebP by torchvision's own libraries, on a CPU core a call."""
+    """JPEG by torchvision's own library, on a CPU core a call; other formats by the reference.
+
+    Of those, torchvision reads a few, other pixels than the reference of 16 bits and of animations,
+    and it crashes on some damaged PNGs.
+    """
 
     def __init__(self, device: str) -> None:
         import torch
         import torchvision.io  # loads the operators that _decode calls
 
         # How uint8 tensors are resized depends on torch's release.
-        self.identity = f"torchvision {torchvision.__version__} torch {torch.__version__}"
+        self.identity = (
+            f"torchvision {torchvision.__version__} torch {torch.__version__} "
+            f"pillow {PIL.__version__}"
+        )
 
     def decode(self, data: bytes, preprocess: Preprocess) -> "Tensor":
         """Return the whole image, uint8 (channels, height, width).
 
         Raises:
-            OSError: the data is truncated, or no image that torchvision reads.
+            OSError: the data is truncated, or not an image that is read.
+            ValueError, SyntaxError, DecompressionBombError: as the reference.
         """
         import torch
         from torchvision.io import ImageReadMode
+        from torchvision.transforms.functional import pil_to_tensor
 
-        if not data:
-            raise OSError("the file is empty")
+        if not is_jpeg(data):
+            other: Tensor = pil_to_tensor(reference.decode(data, preprocess))
+            return other
+        with open_raster(data):
+            pass  # what the reference refuses by its header, this decoder does not try
         mode = ImageReadMode.GRAY if preprocess.channels == "gray" else ImageReadMode.RGB
         try:
             return self._decode(torch.frombuffer(bytearray(data), dtype=torch.uint8), mode.value)
@@ -63,6 +77,6 @@ class TorchvisionDecoder:
     def _decode(self, data: "Tensor", mode: int) -> "Tensor":
         import torch
 
-        # The operator below torchvision.io.decode_image, which warns of itself since 0.29.
-        image: Tensor = torch.ops.image.decode_image(data, mode, False)
+        # The operator below torchvision.io.decode_jpeg, which warns of itself since 0.29.
+        image: Tensor = torch.ops.image.decode_jpeg(data, mode, False)
         return image

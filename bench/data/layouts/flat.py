@@ -2,9 +2,38 @@
 
 from pathlib import Path
 
-from bench.data.labels import Shelf, find_labels, shelf_beside, shelf_of
+from bench.data.files import size_bytes
+from bench.data.labels import Shelf, find_labels, is_labels_file, shelf_beside, shelf_of
 from bench.data.layouts.folder import FileReader
-from bench.data.listing import Found, Layout, Listing, size_bytes
+from bench.data.listing import Found, Layout, Listing
+
+# Files that accompany images. Every other one counts as an image, and is named if it is not.
+_DOCUMENTS = frozenset(
+    {
+        ".bin",
+        ".csv",
+        ".db",
+        ".gz",
+        ".htm",
+        ".html",
+        ".ini",
+        ".json",
+        ".jsonl",
+        ".log",
+        ".mat",
+        ".md",
+        ".pdf",
+        ".py",
+        ".rst",
+        ".sh",
+        ".tsv",
+        ".txt",
+        ".xml",
+        ".yaml",
+        ".yml",
+        ".zip",
+    }
+)
 
 
 def list_flat(found: Found, labels_file: Path | None = None) -> Listing:
@@ -14,15 +43,19 @@ def list_flat(found: Found, labels_file: Path | None = None) -> Listing:
         DataError: they have no labels, or the labels file does not fit them.
     """
     root = found.path
-    labels = find_labels(found.images, root, _shelf(root), labels_file)
+    unknown = [name for name in found.others if Path(name).suffix.lower() not in _DOCUMENTS]
+    images = tuple(sorted((*found.images, *unknown)))
+    labels = find_labels(images, root, _shelf(root), labels_file)
+    documents = (n for n in found.others if n not in unknown and not is_labels_file(n))
     return Listing(
         layout="flat",
         root=root,
-        images=found.images,
+        images=images,
         targets=labels.targets,
-        sizes=tuple(size_bytes(root / image) for image in found.images),
+        sizes=tuple(size_bytes(root / image) for image in images),
         reader=FileReader(root),
         note=labels.note,
+        left_out=(*found.left_out, *documents),
     )
 
 

@@ -1,18 +1,18 @@
 """A folder of class folders. An image's id is its file name relative to the folder."""
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
 
-from bench.data.listing import Found, Layout, Listing, size_bytes, visible
+from bench.data.files import is_left_out, read_file, size_bytes
+from bench.data.listing import Found, Layout, Listing
 from zoo.errors import DataError
 
 
 def list_class_folders(found: Found, labels_file: Path | None = None) -> Listing:
     """List the images of every class folder, sorted by class folder and name.
 
-    Every file that is not hidden counts as an image: one that is none is named when it is read,
-    and the row is marked partial, so that a dataset never shrinks in silence.
+    Every file counts as an image, save those that ``is_left_out`` names: one that is not an image
+    is named when it is read, and the row is marked partial.
 
     Raises:
         DataError: a labels file was named, which class folders do without, or links to folders.
@@ -20,16 +20,13 @@ def list_class_folders(found: Found, labels_file: Path | None = None) -> Listing
     """
     if labels_file is not None:
         raise DataError(f"{found.path}: class folders are the labels; leave out --labels FILE")
-    return list_below(found.path, found.folders)
-
-
-def list_below(root: Path, folders: Sequence[str]) -> Listing:
-    """List all images below the class folders of a root."""
+    root = found.path
     images: list[str] = []
     targets: list[str] = []
     sizes: list[int] = []
-    for name in folders:
-        for path, size in _files(root / name):
+    left_out: list[Path] = []
+    for name in found.folders:
+        for path, size in _files(root / name, left_out):
             images.append(path.relative_to(root).as_posix())
             targets.append(name)
             sizes.append(size)
@@ -40,7 +37,12 @@ def list_below(root: Path, folders: Sequence[str]) -> Listing:
         targets=tuple(targets),
         sizes=tuple(sizes),
         reader=FileReader(root),
-        classes=tuple(folders),
+        classes=tuple(found.folders),
+        left_out=(
+            *found.left_out,
+            *found.others,
+            *(p.relative_to(root).as_posix() for p in left_out),
+        ),
     )
 
 
@@ -51,19 +53,20 @@ class FileReader:
         self._root = root
 
     def __call__(self, image: str) -> bytes:
-        """Return the file's bytes."""
-        return (self._root / image).read_bytes()
+        """Return the file's bytes; raise OSError if it cannot be read, or is not a regular file."""
+        return read_file(self._root / image)
 
 
-def _files(folder: Path) -> list[tuple[Path, int]]:
-    """Return all visible files below the folder, with their sizes, in sorted order."""
+def _files(folder: Path, left_out: list[Path]) -> list[tuple[Path, int]]:
+    """Return the files below the folder with their sizes, sorted; add to what is left out."""
     found: list[tuple[Path, int]] = []
     for parent, folders, files in os.walk(folder, onerror=_refuse):
-        folders[:] = [name for name in folders if visible(name)]
+        left_out += sorted(Path(parent, name) for name in (*folders, *files) if is_left_out(name))
+        folders[:] = [name for name in folders if not is_left_out(name)]
         for path in (Path(parent, name) for name in folders):
             if path.is_symlink():
                 raise DataError(f"{path}: a link to a folder; put its files into the class folder")
-        paths = (Path(parent, name) for name in files if visible(name))
+        paths = (Path(parent, name) for name in files if not is_left_out(name))
         found.extend((path, size_bytes(path)) for path in paths)
     return sorted(found)
 

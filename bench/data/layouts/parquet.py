@@ -73,6 +73,7 @@ def list_parquet(found: Found, labels_file: Path | None = None) -> Listing:
         reader=RowReader(dict(zip(images, places, strict=True))),
         archives=tuple(found.parquets),
         classes=tuple(names) if names else None,
+        left_out=(*found.left_out, *found.others),
     )
 
 

@@ -4,10 +4,9 @@ So a tar of class folders has the ids, the digest and the predictions of the fol
 """
 
 from collections.abc import Sequence
-from itertools import islice
 from pathlib import Path, PurePosixPath
 
-from bench.data.archive import Member, MemberReader, members
+from bench.data.archive import Member, MemberReader, first_names, read_index
 from bench.data.imagenet import wnids
 from bench.data.labels import Shelf, find_labels, is_labels_file, shelf_beside
 from bench.data.listing import Found, Layout, Listing, Target
@@ -21,16 +20,15 @@ def list_tar(found: Found, labels_file: Path | None = None) -> Listing:
     the archive or beside it, or of their names.
 
     Raises:
-        DataError: the archive is cut short or names a file twice, or there are no labels.
+        DataError: as ``read_index``, or there are no labels.
     """
     (path,) = found.tars
     images: dict[str, Member] = {}
     shelf: Shelf = {}
-    for member in members(path):
+    index = read_index(path)
+    for member in index.members:
         if is_labels_file(member.name):
             shelf[f"{path}/{member.name}"] = member.read
-        elif member.name in images:
-            raise DataError(f"{path}: {member.name} is in it twice")
         else:
             images[member.name] = member
     shared = _shared_folders(list(images))
@@ -45,6 +43,7 @@ def list_tar(found: Found, labels_file: Path | None = None) -> Listing:
         reader=MemberReader(images),
         archives=(path,),
         note=note,
+        left_out=index.left_out,
     )
 
 
@@ -73,9 +72,9 @@ def _shared_folders(names: Sequence[str]) -> str:
 
 
 def has_class_files(path: Path) -> bool:
-    """Return whether an archive begins with samples that carry a class, as WebDataset's shards."""
+    """Return whether an archive begins with samples that have a class, as WebDataset's shards."""
     try:
-        return any(member.name.endswith(".cls") for member in islice(members(path), 10))
+        return any(name.lower().endswith(".cls") for name in first_names(path, 10))
     except DataError:
         return False  # told by whoever lists it
 

@@ -39,6 +39,7 @@ def list_root(found: Found, labels_file: Path | None = None) -> Listing:
             "ILSVRC2012_img_val.tar: torchvision.datasets.ImageNet(root, split='val')"
         )
     listing = list_class_folders(look_at(str(val)), labels_file)
+    others = [name for name in (*found.left_out, *found.others) if name != _META]
     folders = val_wnids(found.path / _META)
     for image, target in zip(listing.images, listing.targets, strict=True):
         number = val_number(image)
@@ -46,7 +47,7 @@ def list_root(found: Found, labels_file: Path | None = None) -> Listing:
             raise DataError(
                 f"{val}: {image} belongs to {folders[number - 1]}, says {_META}; move it there"
             )
-    return replace(listing, layout="torchvision")
+    return replace(listing, layout="torchvision", left_out=(*others, *listing.left_out))
 
 
 def val_wnids(path: Path) -> list[str]:

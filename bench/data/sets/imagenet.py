@@ -1,7 +1,9 @@
 """Images with ImageNet-1k's labels, without a claim about which images they are."""
 
+from collections.abc import Sequence
+
 from bench.data.dataset import IMAGENET_CLASSES, Dataset, LabelSet
-from bench.data.imagenet import wnids
+from bench.data.imagenet import labels_named, wnids
 from bench.data.listing import Listing
 from zoo.errors import DataError
 
@@ -9,14 +11,14 @@ from zoo.errors import DataError
 def imagenet_dataset(
     listing: Listing, path: str, kind: str, *, mask: tuple[int, ...] | None = None
 ) -> Dataset:
-    """Return the listing with the labels of its WordNet ids or class indices.
+    """Return the listing with the labels of its WordNet ids, names in words, or class indices.
 
     Raises:
-        DataError: a class is no WordNet id of ImageNet-1k, or an index is out of range.
+        DataError: a class is not one of ImageNet-1k's, or an index is out of range.
     """
-    check_wnids(listing)
-    label_of = {wnid: label for label, wnid in enumerate(wnids())}
-    labels = tuple(t if isinstance(t, int) else label_of[t] for t in listing.targets)
+    _check_classes(listing)
+    label_of = {name: labels_named(name) for name in listing.names}
+    labels = tuple(t if isinstance(t, int) else label_of[t][0] for t in listing.targets)
     for image, label in zip(listing.images, labels, strict=True):
         if not 0 <= label < IMAGENET_CLASSES:
             raise DataError(
@@ -43,30 +45,45 @@ def name_of(listing: Listing, path: str) -> str:
     return listing.root.resolve().name if listing.root.is_dir() else listing.root.name
 
 
-def check_wnids(listing: Listing) -> None:
-    """Check that all class names are WordNet ids of ImageNet-1k.
+def _check_classes(listing: Listing) -> None:
+    """Check that each class name means one class of ImageNet-1k; one without images may be any.
 
     Raises:
-        DataError: they are not; says what they may be.
+        DataError: one does not; says what it may be.
     """
-    odd = sorted(listing.names - set(wnids()))
+    odd = sorted(name for name in listing.names if len(labels_named(name)) != 1)
+    if listing.images:
+        odd = sorted(set(odd) & {str(target) for target in listing.targets})
     if not odd:
         return
     shown = ", ".join(odd[:5]) + (f" … ({len(odd)} in all)" if len(odd) > 5 else "")
-    mend = (
-        "rename them to ids like n01440764, or number the folders alphabetically with "
-        "--labels folder"
-    )
-    if all(name.isdigit() for name in odd):
-        mend = (
-            "class indices are taken with v2:DIR (ImageNet-V2's folders), and --labels folder "
-            "numbers the folders alphabetically, 10 before 2"
-        )
-    elif set(odd) & {"val", "validation"}:
-        inside = sorted(set(odd) & {"val", "validation"})[0]
-        mend = f"give the folder itself: {listing.root / inside}"
     raise DataError(
-        f"{listing.root}: folder names that are no ImageNet-1k WordNet ids: {shown}; {mend}"
+        f"{listing.root}: class names that are not ImageNet-1k's: {shown}; {_advice(odd, listing)}"
+    )
+
+
+def _advice(odd: Sequence[str], listing: Listing) -> str:
+    """Return what to do about names of classes; never what would give wrong labels."""
+    if all(name.isdecimal() for name in odd):
+        return (
+            "v2:DIR takes numbers as ImageNet's class indices (ImageNet-V2's folders); for classes "
+            "of your own, --labels folder numbers the folders alphabetically, 10 before 2"
+        )
+    if inside := sorted(set(odd) & {"val", "validation"}):
+        return f"give the folder itself: {listing.root / inside[0]}"
+    if all(name.lower() in wnids() for name in odd):
+        return f"write WordNet ids in lower case: {odd[0].lower()}"
+    if several := labels_named(odd[0]):
+        ids = " or ".join(wnids()[label] for label in several)
+        return f"{odd[0]!r} is the name of {len(several)} classes: rename it to {ids}"
+    if any(labels_named(name) for name in listing.names):
+        return (
+            "other names there are ImageNet's: rename these to WordNet ids like n01440764, or move "
+            "them away if they are not classes"
+        )
+    return (
+        "rename them to WordNet ids like n01440764; for classes of your own, --labels folder "
+        "numbers the folders alphabetically"
     )
 
 

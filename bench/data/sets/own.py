@@ -7,10 +7,10 @@ from zoo.errors import DataError
 
 
 def _label(listing: Listing, path: str) -> Dataset:
-    if listing.names:
-        stated = listing.classes if listing.layout == "parquet" else None
-        order = {name: label for label, name in enumerate(stated or sorted(listing.names))}
-        labels = tuple(t if isinstance(t, int) else order[t] for t in listing.targets)
+    if names := names_in_order(listing):
+        _check_names(listing, path)
+        order = {name: label for label, name in enumerate(names)}
+        labels = tuple(order[str(t)] for t in listing.targets)
         classes = len(order)
     else:
         labels = tuple(t for t in listing.targets if isinstance(t, int))
@@ -31,6 +31,29 @@ def _label(listing: Listing, path: str) -> Dataset:
         reader=listing.reader,
         archives=listing.archives,
     )
+
+
+_SPLITS = {"train", "training", "val", "valid", "validation", "test", "testing"}
+
+
+def names_in_order(listing: Listing) -> list[str]:
+    """Return the names of the classes in the order of their labels; [] where labels are numbers."""
+    stated = listing.classes if listing.layout == "parquet" else None
+    return list(stated or sorted(listing.names)) if listing.names else []
+
+
+def _check_names(listing: Listing, path: str) -> None:
+    if listing.names <= _SPLITS:
+        first = max(listing.names)  # val or validation, if it is there
+        raise DataError(
+            f"{path}: its folders are splits, not classes: give one, like {path}/{first}"
+        )
+    numbers = [t for t in listing.targets if isinstance(t, int)]
+    if numbers:
+        raise DataError(
+            f"{path}: classes with and without names: {numbers[0]}, {min(listing.names)}; use one "
+            "or the other"
+        )
 
 
 SET = LabelSet("own", "own classes in alphabetical order", None, None, lambda _: False, _label)

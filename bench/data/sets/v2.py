@@ -19,7 +19,9 @@ def _knows(listing: Listing) -> bool:
 
 
 def _label(listing: Listing, path: str) -> Dataset:
-    numbered = {name for name in listing.names if name.isdigit()}
+    numbered = {name for name in listing.names if name.isdecimal()}
+    if odd := sorted(name for name in numbered if str(int(name)) != name):
+        raise DataError(f"{path}: the folder {odd[0]} is not a class index: write {int(odd[0])}")
     if numbered and (odd := sorted(listing.names - numbered)):
         raise DataError(f"{path}: folders with and without numbers: {odd[0]}, {min(numbered)}")
     targets = tuple(int(t) if t in numbered else t for t in listing.targets)

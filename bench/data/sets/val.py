@@ -1,5 +1,7 @@
 """ImageNet-1k's validation set: 50,000 images, 50 a class."""
 
+from collections.abc import Sequence
+
 from bench.data.dataset import Dataset, LabelSet
 from bench.data.imagenet import wnids
 from bench.data.labels import VAL_IMAGES, labels_by_number, val_number
@@ -23,11 +25,12 @@ def _knows(listing: Listing) -> bool:
 
 def _label(listing: Listing, path: str) -> Dataset:
     dataset = imagenet_dataset(listing, path, KIND)
+    numbers = [val_number(image) for image in dataset.images]
+    _check_once(path, dataset.images, numbers)
     try:
         listed = labels_by_number()
     except MissingExtraError:
         return dataset  # nothing here knows better
-    numbers = map(val_number, dataset.images)
     for image, number, label in zip(dataset.images, numbers, dataset.labels, strict=True):
         known = listed.get(number or 0)
         if known is not None and known != label:
@@ -36,6 +39,15 @@ def _label(listing: Listing, path: str) -> Dataset:
                 f"of that name has {wnids()[known]}: mend the labels, or rename other images"
             )
     return dataset
+
+
+def _check_once(path: str, images: Sequence[str], numbers: Sequence[int | None]) -> None:
+    first: dict[int, str] = {}
+    for image, number in zip(images, numbers, strict=True):
+        if number is not None and first.setdefault(number, image) != image:
+            raise DataError(
+                f"{path}: {first[number]} and {image} have the same number: remove the copy"
+            )
 
 
 SET = LabelSet(KIND, "ImageNet-1k's validation set", VAL_IMAGES, 50, _knows, _label)

@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from bench.data.dataset import Dataset
 from reports import load_frame
@@ -52,3 +54,18 @@ def test_mistakes_are_one_line_and_exit_2(
     assert message in printed.err
     assert printed.err.count("\n") == 1
     assert printed.out == ""
+
+
+def test_a_run_names_what_it_leaves_out_what_is_odd_and_a_wrong_count(
+    run: list[str], tmp_path: Path, sample_set: Dataset, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = miniatures.class_folders(tmp_path / "val", miniatures.photographs_of(sample_set)[:2])
+    (root / "lost+found").mkdir()
+    deep = min(root.glob("n*")) / "ILSVRC2012_val_00000000.png"
+    Image.fromarray(np.zeros((300, 300), np.uint16)).save(deep)
+    assert call(*run, "--data", str(root)) == 0
+    said = capsys.readouterr().err
+    assert "warning: val: 49,997 images missing of the set's 50,000" in said
+    assert "left out, as hidden, of the system, or not images: 1: lost+found" in said
+    assert f"odd: {deep.relative_to(root)}: PNG of more than 8 bits" in said
+    assert "odd: " in load_frame(run[-1])["reason"].iloc[0]

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -76,6 +77,12 @@ def test_what_cannot_be_read_is_named_and_the_rest_goes_on(
     assert "dalmatian" in out
     assert "cut.jpg: cannot be read: " in err
     assert "missing.jpg: cannot be read: No such file or directory" in err
+
+
+def test_an_odd_picture_is_named(tmp_path: Path, capsys: Capture) -> None:
+    Image.fromarray(np.zeros((300, 300), np.uint16)).save(tmp_path / "deep.png")
+    assert _call("predict", str(tmp_path), "--models", "*lite0") == 0
+    assert "deep.png: odd: PNG of more than 8 bits" in capsys.readouterr().err
 
 
 def test_a_model_without_weights_is_named_and_the_others_speak(

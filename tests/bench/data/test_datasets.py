@@ -5,9 +5,11 @@ import shutil
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from bench.data.dataset import Dataset, open_dataset
-from bench.data.imagenet import class_names, wnids
+from bench.data.dataset import Dataset, one_field, open_dataset, open_told
+from bench.data.imagenet import class_names, labels_named, wnids
 from zoo.errors import DataError
 
 
@@ -39,7 +41,10 @@ def test_the_sample_sets_labels_are_those_of_its_file_names(sample_set: Dataset)
     [
         (lambda root: None, "no such data folder"),
         (lambda root: root.mkdir(), "no images in it; expected class folders"),
-        (lambda root: (root / "cats").mkdir(parents=True), "no ImageNet-1k WordNet ids: cats"),
+        (
+            lambda root: (root / "cats").mkdir(parents=True),
+            "not ImageNet-1k's: cats",
+        ),
         (lambda root: (root / "n01440764").mkdir(parents=True), "no images in it; expected class"),
     ],
 )
@@ -100,3 +105,109 @@ def test_the_order_on_disk_does_not_matter(tmp_path: Path, photographs: list[Pat
         path.parent.mkdir(exist_ok=True)
         shutil.copy(photographs[0], path)
     assert list(open_dataset(str(tmp_path), labels="imagenet").images) == sorted(names)
+
+
+def _dataset(rows: list[tuple[str, int, int]]) -> Dataset:
+    images, labels, sizes = zip(*rows, strict=True)
+    return Dataset("x", "own", Path(), images, labels, sizes, classes=10)
+
+
+def test_names_with_tabs_and_newlines_do_not_collide() -> None:
+    two = _dataset([("a", 1, 2), ("b", 3, 4)])
+    assert two.digest != _dataset([("a\t1\t2\nb", 3, 4)]).digest
+    encoded = one_field("a\tb")
+    assert _dataset([("a\tb", 1, 2)]).digest != _dataset([(encoded, 1, 2)]).digest
+
+
+def test_the_digest_of_ordinary_names_is_as_in_earlier_releases() -> None:
+    expected = "f12466bc2443f3cdbf78716df4927bc28ab48e81b084156c825adc6731525e46"
+    assert _dataset([("n01440764/é 'x'.JPEG", 1, 2), ("b", 3, 4)]).digest == expected
+
+
+@given(st.lists(st.text(st.sampled_from('ab\t\n"\\'), min_size=1), min_size=2, max_size=2))
+def test_a_field_is_one_line_and_different_for_each_name(names: list[str]) -> None:
+    fields = [one_field(name) for name in names]
+    assert not set("\t\n") & set("".join(fields))
+    assert (fields[0] == fields[1]) == (names[0] == names[1])
+
+
+# Names of classes
+
+
+def _class_folder(root: Path, names: list[str], photograph: Path) -> str:
+    for name in names:
+        (root / name).mkdir(parents=True)
+        shutil.copy(photograph, root / name)
+    return str(root)
+
+
+def test_class_names_in_words_are_matched(tmp_path: Path, photographs: list[Path]) -> None:
+    names = ["tench", "Great_White_Shark", "goldfish, Carassius auratus", "n01494475"]
+    opened = open_told(_class_folder(tmp_path, names, photographs[0]), labels="imagenet")
+    folders = [image.split("/")[0] for image in opened.dataset.images]
+    found = dict(zip(folders, opened.dataset.labels, strict=True))
+    assert found == {
+        "tench": 0,
+        "Great_White_Shark": 2,
+        "goldfish, Carassius auratus": 1,
+        "n01494475": 4,
+    }
+    assert any("3 folders matched to ImageNet's classes by name" in r for r in opened.remarks)
+
+
+@given(label=st.integers(0, 999))
+def test_a_name_in_words_is_its_class_or_several(label: int) -> None:
+    name = class_names()[label]
+    for word in (name, name.partition(",")[0], name.partition(",")[0].replace(" ", "_").upper()):
+        assert label in labels_named(word)
+    assert labels_named(wnids()[label]) == (label,)
+
+
+@pytest.mark.parametrize(
+    ("names", "advice", "never"),
+    [
+        (["crane"], "'crane' is the name of 2 classes: rename it to n02012849 or n03126707", ""),
+        (["N01440764"], "write WordNet ids in lower case: n01440764", "--labels folder"),
+        (["n01440764", "copies"], "move them away if they are not classes", "--labels folder"),
+        (["tench", "my goldfish"], "rename these to WordNet ids", "--labels folder"),
+        (["cat", "dog"], "for classes of your own, --labels folder", ""),
+        (["²"], "rename them to WordNet ids", ""),
+    ],
+)
+def test_advice_about_names_leads_to_right_labels(
+    tmp_path: Path, photographs: list[Path], names: list[str], advice: str, never: str
+) -> None:
+    data = _class_folder(tmp_path, names, photographs[0])
+    with pytest.raises(DataError) as caught:
+        open_dataset(data, labels="imagenet")
+    assert advice in str(caught.value)
+    assert not never or never not in str(caught.value)
+
+
+def test_a_class_without_images_may_have_any_name(tmp_path: Path, photographs: list[Path]) -> None:
+    data = _class_folder(tmp_path, ["tench"], photographs[0])
+    (tmp_path / "crane 2").mkdir()
+    assert open_dataset(data, labels="imagenet").labels == (0,)
+
+
+@pytest.mark.parametrize(("own", "warned"), [(0, True), (90, True), (110, False)])
+def test_imagenet_in_words_numbered_alphabetically_is_warned_of(
+    tmp_path: Path, photographs: list[Path], own: int, warned: bool
+) -> None:
+    """Also if a few of 1000 folders have other names, as ``crane 517`` has."""
+    root = tmp_path / "words"
+    for label, name in enumerate(class_names()):
+        word = name.partition(",")[0].replace("/", " ")
+        is_own = len(labels_named(word)) > 1 or 1 <= label <= own
+        (root / (f"{word} {label}" if is_own else word)).mkdir(parents=True)
+    shutil.copy(photographs[0], root / "tench")
+    remarks = open_told(str(root), labels="folder").remarks
+    said = ["not ImageNet's order: leave it out" in remark for remark in remarks]
+    assert said == ([True] if warned else [])
+
+
+def test_a_few_names_of_imagenet_among_own_classes_are_no_matter(
+    tmp_path: Path, photographs: list[Path]
+) -> None:
+    own = _class_folder(tmp_path / "own", ["ant", "bee"], photographs[0])
+    assert not open_told(own, labels="folder").remarks

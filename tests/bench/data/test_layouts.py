@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from bench.data.dataset import Dataset, open_dataset
+from bench.data.dataset import Dataset, open_dataset, open_told
 from bench.data.imagenet import wnids
 from bench.data.labels import labels_by_number, val_number
 from bench.data.scan import content_sha256, scan
@@ -251,6 +251,109 @@ def test_wrong_shards_are_refused(tmp_path: Path, pictures: Photographs) -> None
         _opened(root)
 
 
+def _sample_names(path: Path, files: dict[str, bytes]) -> list[tuple[str, int]]:
+    dataset = _opened(miniatures.pack(path / "s-000000.tar", files).parent)
+    return list(zip(dataset.images, dataset.labels, strict=True))
+
+
+def test_a_webdataset_key_ends_at_the_first_dot(tmp_path: Path) -> None:
+    files = {
+        "a.image.jpg": b"1",
+        "a.label.cls": b"7",
+        "x.y/b.v2.JPG": b"2",  # dots of a folder are none of the key's
+        "x.y/b.v2.Cls": b"8",
+        "x.y/b.json": b"{}",
+    }
+    expected = [("s-000000.tar/a.image.jpg", 7), ("s-000000.tar/x.y/b.v2.JPG", 8)]
+    assert _sample_names(tmp_path, files) == expected
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        (["a.v2.1.jpg", "a.v2.1.cls", "a.v2.2.jpg", "a.v2.2.cls"], "sample a has 2 images"),
+        (["a.jpg", "a.png", "a.cls"], "sample a has 2 images"),
+        (["a.jpg", "a.cls", "a.label.cls"], r"sample a has 2 classes \(.cls\)"),
+        (["a.cls", "a.jpg", "b.heic", "b.label"], r"sample b has no image .*b\.heic, b\.label"),
+        (["a.cls", "a.jpg", "b.jpg", "b.label"], "sample b has no class"),
+        (["a.cls", "a.jpg", "b.xyz", "b.cls"], "sample b has no image"),
+    ],
+)
+def test_a_webdataset_sample_that_would_be_lost_is_refused(
+    tmp_path: Path, files: list[str], said: str
+) -> None:
+    with pytest.raises(DataError, match=said):
+        _sample_names(tmp_path, dict.fromkeys(files, b"1"))
+
+
+def test_a_webdataset_member_that_is_there_twice_is_refused(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "s-000000.tar", "w") as archive:
+        for name in ("a.cls", "a.jpg", "a.cls"):
+            archive.addfile(tarfile.TarInfo(name))
+    with pytest.raises(DataError, match=r"a\.cls is in it twice"):
+        _opened(tmp_path)
+
+
+@pytest.mark.parametrize("text", [b"", b" \n"])
+def test_an_empty_class_is_refused(tmp_path: Path, text: bytes) -> None:
+    with pytest.raises(DataError, match=r"a\.cls is empty"):
+        _sample_names(tmp_path, {"a.cls": text, "a.jpg": b"1"})
+
+
+def test_files_without_a_webdataset_key_are_named(tmp_path: Path) -> None:
+    files = {"a.cls": b"1", "a.jpg": b"1", "LICENSE": b"", "__info__.json__": b"", ".x.jpg": b""}
+    miniatures.pack(tmp_path / "s-000000.tar", files)
+    listing = open_told(str(tmp_path), labels="imagenet").listing
+    assert listing is not None
+    names = {"LICENSE", "__info__.json__", ".x.jpg"}
+    assert set(listing.left_out) == {f"s-000000.tar/{name}" for name in names}
+
+
+def test_classes_with_and_without_names_are_refused(tmp_path: Path) -> None:
+    miniatures.pack(
+        tmp_path / "s-000000.tar", {"a.cls": b"0", "a.jpg": b"1", "b.cls": b"ant", "b.jpg": b"2"}
+    )
+    with pytest.raises(DataError, match="with and without names: 0, ant"):
+        open_dataset(str(tmp_path), labels="folder")
+
+
+def test_columns_that_contradict_each_other_are_refused(
+    tmp_path: Path, pictures: Photographs
+) -> None:
+    root = miniatures.flat_with_csv(tmp_path / "set", pictures)
+    rows = [(f"photo{i}.jpg", label) for i, (_, label) in enumerate(pictures)]
+
+    def write(wrong: int | None) -> None:
+        lines = [
+            f"{name},{label},{wnids()[(label + (i == wrong)) % 1000]}"
+            for i, (name, label) in enumerate(rows)
+        ]
+        (root / "labels.csv").write_text("\n".join(["file,label,wnid", *lines]))
+
+    write(None)
+    assert _pairs(_opened(root)) == set(pictures)
+    write(3)
+    label = rows[3][1]
+    said = (
+        rf"labels\.csv, line 5: photo3\.jpg has label {label} and wnid "
+        rf"{wnids()[label + 1]} \(class {label + 1}\)"
+    )
+    with pytest.raises(DataError, match=said):
+        _opened(root)
+
+
+def test_boxes_of_two_classes_contradict_each_other(tmp_path: Path, pictures: Photographs) -> None:
+    folder = miniatures.flat_with_kaggles_csv(tmp_path, pictures)
+    path = tmp_path / "LOC_val_solution.csv"
+    lines = path.read_text().splitlines()
+    same = lines[1].partition(",")[2].strip()
+    path.write_text("\n".join([lines[0], f"{lines[1]}{same}", *lines[2:]]))
+    assert len(_opened(folder)) == 20
+    path.write_text("\n".join([lines[0], f"{lines[1]}n01440764 1 2 3 4", *lines[2:]]))
+    with pytest.raises(DataError, match=r"line 2: .* and PredictionString n01440764"):
+        _opened(folder)
+
+
 def _write(path: Path, columns: dict[str, object]) -> Path:
     path.mkdir(parents=True)
     pq.write_table(pa.table(columns), path / "a.parquet")
@@ -384,7 +487,7 @@ def test_a_tar_with_links_or_with_another_behind_it_is_refused(
         _opened(linked)
     twice = tmp_path / "twice.tar"
     twice.write_bytes(2 * whole.read_bytes())
-    with pytest.raises(DataError, match="more lies behind its end, after 20 files"):
+    with pytest.raises(DataError, match="more data after its end, after 20 files"):
         _opened(twice)
 
 

@@ -127,7 +127,7 @@ def test_bgr_is_rgb_backwards_and_scale_1_keeps_bytes(photographs: list[Path]) -
 def test_what_is_no_image_raises(photographs: list[Path], damage: str) -> None:
     whole = photographs[0].read_bytes()
     data = {"truncated": whole[: len(whole) // 2], "text": b"not an image", "empty": b""}[damage]
-    with pytest.raises(OSError, match=r"truncated|^no image of a format that Pillow reads$"):
+    with pytest.raises(OSError, match=r"truncated|^not an image in a raster format"):
         decode(data, _preprocess())
 
 

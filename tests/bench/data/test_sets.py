@@ -152,7 +152,7 @@ def test_v2s_folders_are_class_indices_not_alphabetical(
     dataset = _opened(f"v2:{root}")
     assert dataset.kind == "imagenet-v2"
     assert {(dataset.read(i), n) for i, n in enumerate(dataset.labels)} == set(pictures)
-    with pytest.raises(DataError, match=r"class indices are taken with v2:DIR"):
+    with pytest.raises(DataError, match=r"v2:DIR takes numbers as"):
         _opened(root)
     for label in range(1000):
         (root / str(label)).mkdir(exist_ok=True)
@@ -272,6 +272,28 @@ def test_own_classes_are_alphabetical(tmp_path: Path, pictures: Photographs) -> 
     assert (dataset.kind, dataset.classes, dataset.labels) == ("own", 3, (0, 1, 2))
     with pytest.raises(DataError, match=r"leave out --labels folder"):
         open_dataset(f"val:{tmp_path / 'own'}", labels="folder")
+
+
+def test_splits_are_not_classes(tmp_path: Path, pictures: Photographs) -> None:
+    files = {f"{split}/a.jpg": pictures[0][0] for split in ("train", "val")}
+    with pytest.raises(DataError, match=r"splits, not classes: give one, like .*/val$"):
+        open_dataset(str(_write(tmp_path, files)), labels="folder")
+    (tmp_path / "ant").mkdir()
+    assert open_dataset(str(tmp_path), labels="folder").classes == 3
+
+
+def test_numbers_of_v2_are_written_in_one_way(tmp_path: Path, pictures: Photographs) -> None:
+    files = {f"{number}/a.jpg": pictures[0][0] for number in ("7", "007")}
+    with pytest.raises(DataError, match="the folder 007 is not a class index: write 7"):
+        _opened(f"v2:{_write(tmp_path, files)}")
+
+
+def test_two_files_of_one_number_are_refused(tmp_path: Path, pictures: Photographs) -> None:
+    root = miniatures.class_folders(tmp_path / "val", pictures)
+    first = min(root.glob("*/*"))
+    (first.parent / f"{first.stem}_copy.JPEG").write_bytes(b"")
+    with pytest.raises(DataError, match=f"{first.name} and .*_copy.JPEG have the same number"):
+        _opened(root)
 
 
 def test_own_parquet_has_the_order_of_its_schema(tmp_path: Path, pictures: Photographs) -> None:

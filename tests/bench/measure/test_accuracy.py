@@ -1,6 +1,7 @@
 """Predictions are those of timm's own transforms, Pillow and fp32; nothing is lost or made up."""
 
 import io
+import os
 import shutil
 from pathlib import Path
 
@@ -111,6 +112,28 @@ def test_damaged_images_are_named_and_the_row_is_partial(lite0: Entry, class_fol
     assert [item.image.split("/")[1] for item in evidence.bad_images] == ["cut.jpg", "notes.txt"]
     assert "truncated" in evidence.bad_images[0].reason
     assert evidence.correct_top1 == 18
+
+
+@pytest.mark.parametrize("decoder", ["pillow", "torchvision"])
+def test_every_bad_image_is_named_and_the_rest_goes_on(
+    lite0: Entry, class_folders: Path, decoder: str
+) -> None:
+    folder = min(class_folders.iterdir())
+    picture = Image.open(next(folder.iterdir()))
+    os.mkfifo(folder / "bad_fifo.jpg")
+    (folder / "bad_device.jpg").symlink_to("/dev/zero")
+    Image.new("RGB", (1, 60_000)).save(folder / "bad_strip.png")
+    (folder / "bad_postscript.JPEG").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\nshowpage\n")
+    picture.save(folder / "good_animation.gif", save_all=True, append_images=[picture.rotate(90)])
+    deep = np.asarray(picture.convert("L")).astype(np.uint16) * 257
+    Image.fromarray(deep).save(folder / "odd_deep.png")
+    evidence, table, _ = _run(_row(lite0, str(class_folders), decoder=decoder))
+    assert evidence.images_in_dataset == 26
+    assert evidence.images == 22 == len(table["image"])
+    names = [item.image.split("/")[1] for item in evidence.bad_images]
+    assert names == ["bad_device.jpg", "bad_fifo.jpg", "bad_postscript.JPEG", "bad_strip.png"]
+    assert [item.image.split("/")[1] for item in evidence.odd_images] == ["odd_deep.png"]
+    assert "more than 8 bits" in evidence.odd_images[0].reason
 
 
 def test_no_readable_image_is_no_accuracy(lite0: Entry, tmp_path: Path) -> None:

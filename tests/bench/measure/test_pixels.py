@@ -70,6 +70,19 @@ def _bad(known: list[LoadedImage]) -> list[tuple[int, str]]:
     return [(index, image.reason) for index, image in enumerate(known) if image.reason is not None]
 
 
+def test_odd_images_are_named_from_files_and_from_the_cache(
+    lite0: Entry, class_folders: Path
+) -> None:
+    deep = np.full((300, 300), 2**15, np.uint16)
+    Image.fromarray(deep).save(min(class_folders.iterdir()) / "deep.png")
+    for expected in ("files", "cache"):
+        _, known, kind = _load(_row(lite0, str(class_folders)))
+        assert kind == expected
+        odd = [image.odd for image in known if image.odd is not None]
+        assert ["8 bits" in text for text in odd] == [True]
+        assert _bad(known) == []
+
+
 def _evidence(result: Result) -> Accuracy:
     assert isinstance(result.evidence, Accuracy)
     return result.evidence
