@@ -88,7 +88,7 @@ class Store:
         found = [path for path in self._fs.find(root) if path.endswith(f"/{RECORD}")]
         time = now()
         read = [(path.removesuffix(f"/{RECORD}"), self._read(path)) for path in found]
-        yield from sorted(read, key=lambda item: _place_in_time(*item, time))
+        yield from sorted(read, key=lambda item: _place_in_time(item[0], item[1], time))
 
     def record(self, folder: str) -> Record:
         """Return the record of a folder.
