@@ -11,7 +11,9 @@ import pandas as pd
 
 from reports.audit import DTYPES as AUDIT_DTYPES
 from reports.frame import DTYPES
+from reports.render import csv
 from zoo.errors import ReportError
+from zoo.spreadsheet import unguarded
 
 COUNTS = (
     "entry",
@@ -50,7 +52,7 @@ def counts_csv(frame: pd.DataFrame) -> str:
     """Return the counts of a frame as CSV: raw integers, a line a network, sorted by entry."""
     counted = frame[frame["params"].notna()].drop_duplicates(["entry", "input_px"])
     lines = counted.assign(status="measured").sort_values(["entry", "input_px"])
-    return str(lines[list(COUNTS)].to_csv(index=False))
+    return csv(lines[list(COUNTS)])
 
 
 def load_csv(path: Path) -> pd.DataFrame:
@@ -67,7 +69,7 @@ def load_csv(path: Path) -> pd.DataFrame:
 
 def verdicts_csv(cells: pd.DataFrame) -> str:
     """Return the verdicts of audited cells as CSV, in the tables' order."""
-    return str(cells[list(_VERDICTS)].to_csv(index=False))
+    return csv(cells[list(_VERDICTS)])
 
 
 def load_verdicts(path: Path) -> pd.DataFrame:
@@ -121,4 +123,6 @@ def _read(
         raise ReportError(f"{path}: no baseline: {error}; {command} writes one") from None
     if missing := [name for name in required if name not in frame.columns]:
         raise ReportError(f"{path}: missing columns: {', '.join(missing)}; {command} writes one")
+    for name in (name for name in frame.columns if dtypes.get(name) == "string"):
+        frame[name] = frame[name].map(unguarded, na_action="ignore").astype("string")
     return frame[[name for name in dtypes if name in frame.columns]]

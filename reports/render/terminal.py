@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from reports.render.sheet import Sheet
+from reports.render.text import printable
 
 
 def render(sheet: Sheet, *, width: int | None = None) -> str:
@@ -22,13 +23,13 @@ def render(sheet: Sheet, *, width: int | None = None) -> str:
     for section in sheet.sections:
         table.add_section()
         if section.title:
-            table.add_row(Text(section.title, style="italic"))
+            table.add_row(Text(printable(section.title), style="italic"))
         for row in section.rows:
-            table.add_row(*(Text(row[i].text) for i in shown))
+            table.add_row(*(Text(printable(row[i].text)) for i in shown))
     sink = io.StringIO()
     console = Console(file=sink, width=width, highlight=False, force_terminal=False)
     if sheet.header:
-        console.print(Text("\n".join(sheet.header)))
+        console.print(Text("\n".join(map(printable, sheet.header))))
     if sheet.has_rows:
         console.print(table)
     return sink.getvalue() + lines(sheet.notes, width=width)
@@ -39,5 +40,5 @@ def lines(texts: Iterable[str], *, width: int | None = None) -> str:
     sink = io.StringIO()
     console = Console(file=sink, width=width, highlight=False, force_terminal=False)
     for text in texts:
-        console.print(Text(text))
+        console.print(Text(printable(text)))
     return sink.getvalue()
