@@ -3,7 +3,7 @@
 import re
 
 # As OWASP's "CSV Injection" lists them. An apostrophe in front makes a cell text.
-_FORMULA = re.compile(r"'*[=+\-@\t\r\n＝＋－＠]")
+_FORMULA = re.compile(r"'*(\s*[=+\-@＝＋－＠]|[\t\r\n])")
 
 
 def guarded(text: str) -> str:

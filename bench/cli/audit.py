@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bench.cli.options import Measured
+from zoo.text import printable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,7 +42,7 @@ def audit(
     cells = audit_tables(measured(store), tables or ())
     sys.stdout.write(terminal.render(counts(cells)))
     for table in cells["table"].unique():
-        print(f"\n{table}")
+        print(f"\n{printable(table)}")
         sys.stdout.write(terminal.lines(notes(cells[cells["table"] == table])))
     sys.stdout.flush()
     path = baseline or verdicts_path()
@@ -83,7 +84,7 @@ def _tell_lost(path: Path, gone: "pd.DataFrame") -> None:
     for _, cell in gone.iterrows():
         now = cell["now"] if cell["now"] == cell["now"] else "not in the table"
         where = f"{cell['table']}: {cell['row']} ({cell['img_size']} px, {cell['pretrain']})"
-        print(f"no longer reproduced: {where} {cell['figure']}: {now}", file=sys.stderr)
+        print(f"no longer reproduced: {printable(where)} {cell['figure']}: {now}", file=sys.stderr)
     print(
         f"zoobench: {len(gone)} cells were reproduced before ({path}); if that is right, write "
         "it there with: zoobench audit --update",

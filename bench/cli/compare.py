@@ -119,9 +119,9 @@ def _update(baseline: str | None, sides: list[str]) -> None:
     """Make the baseline, or add to it what the head has measured; print what changed."""
     from reports.baseline_folder import is_baseline, load_baseline, side_of, write_baseline
     from reports.baseline_update import changes, updated
-    from reports.render.text import printable
     from reports.side import Side
     from zoo.errors import ReportError
+    from zoo.text import printable
 
     if not baseline or baseline.endswith(".csv") or "://" in baseline or len(sides) != 1:
         raise ReportError("--update takes one store, and --baseline DIR, the folder to write to")

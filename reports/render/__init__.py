@@ -9,9 +9,9 @@ from typing import cast
 import pandas as pd
 
 from reports.render.sheet import Sheet
-from reports.render.text import printable
 from zoo.errors import UnknownNameError
 from zoo.spreadsheet import guarded
+from zoo.text import printable
 
 DataFormat = Callable[[pd.DataFrame], str | bytes]
 

@@ -3,7 +3,7 @@
 import html
 
 from reports.render.sheet import Cell, Heading, Sheet
-from reports.render.text import printable
+from zoo.text import printable
 
 _RIGHT = ' style="text-align: right"'
 

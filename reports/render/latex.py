@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from reports.render.sheet import Cell, Section, Sheet
-from reports.render.text import printable
+from zoo.text import printable
 
 _ESCAPES = {
     "\\": r"\textbackslash{}",

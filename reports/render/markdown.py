@@ -3,7 +3,7 @@
 import re
 
 from reports.render.sheet import Cell, Sheet
-from reports.render.text import printable
+from zoo.text import printable
 
 # What means something wherever it is: within a word an underscore does not, nor a tilde at its end.
 _INLINE = re.compile(r"[\\`*<|$]|(?<![^\W_])_|_(?![^\W_])|~(?=\S)|&(?=#?\w+;)")
@@ -14,7 +14,7 @@ _BRACKETS = re.compile(r"[!\[\]()]")
 _ADDRESS = re.compile(r":(?=//)|\bwww(?=\.)", re.IGNORECASE)
 _PERSON = re.compile(r"@(?=\w)")
 # What begins a heading, a quotation, a list, a rule or a check box at the start of a line.
-_BLOCK = re.compile(r"^(\s*)([#>+\-=\[])")
+_BLOCK = re.compile(r"^(\d{0,9})((?<=\d)[.)](?=\s|$)|(?<!\d)[#>+\-=\[])")
 
 
 def render(sheet: Sheet) -> str:
@@ -41,16 +41,12 @@ def _cell(cell: Cell) -> str:
 
 def _line(text: str) -> str:
     """Return text that begins a line of its own, without what would begin a block there."""
-    line = _escape(text)
-    number = re.match(r"\s*\d{1,9}(?=[.)](\s|$))", line)
-    if number:
-        return f"{number[0]}\\{line[number.end() :]}"
-    return _BLOCK.sub(r"\1\\\2", line)
+    return _BLOCK.sub(r"\1\\\2", _escape(text))
 
 
 def _escape(text: str) -> str:
     """Return text on one line that Markdown shows as it is: no link, image, tag or emphasis."""
-    line = _INLINE.sub(r"\\\g<0>", printable(text))
+    line = _INLINE.sub(r"\\\g<0>", printable(text).strip())
     if _LINK.search(line):
         line = _BRACKETS.sub(r"\\\g<0>", line)
     return _PERSON.sub("@\u200b", _ADDRESS.sub(r"\g<0>\\", line))

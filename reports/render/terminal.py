@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from reports.render.sheet import Sheet
-from reports.render.text import printable
+from zoo.text import printable
 
 
 def render(sheet: Sheet, *, width: int | None = None) -> str:
@@ -19,7 +19,8 @@ def render(sheet: Sheet, *, width: int | None = None) -> str:
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
     for heading in (sheet.headings[i] for i in shown):
         justify: Literal["left", "right"] = "right" if heading.numeric else "left"
-        table.add_column(heading.title, justify=justify, overflow="fold", no_wrap=heading.numeric)
+        title = Text(printable(heading.title))
+        table.add_column(title, justify=justify, overflow="fold", no_wrap=heading.numeric)
     for section in sheet.sections:
         table.add_section()
         if section.title:
