@@ -30,8 +30,8 @@ FIGURES: tuple[str, ...] = get_args(Figure)
 # Numbers that a record can have; anything else is a damaged file.
 Natural = Annotated[int, Field(ge=0)]
 Positive = Annotated[int, Field(ge=1)]
-Seconds = Annotated[float, Field(ge=0)]
-PositiveSeconds = Annotated[float, Field(gt=0)]
+Duration = Annotated[float, Field(ge=0)]
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 # Which measurement yields a figure that a user asks for.
 MEASURE_OF: dict[Figure, Measure] = {
     "params": "complexity",
@@ -140,14 +140,14 @@ class Complexity(Model):
 
 
 class Stages(Model):
-    """Seconds that the lanes spent in each stage of an end-to-end pass, added over lanes."""
+    """Duration that the lanes spent in each stage of an end-to-end pass, added over lanes."""
 
-    read_decode_s: Seconds
-    resize_s: Seconds
-    copy_s: Seconds
-    model_s: Seconds
+    read_decode_s: Duration
+    resize_s: Duration
+    copy_s: Duration
+    model_s: Duration
     # Reading pixels from the cache, or writing them to it.
-    cache_s: Seconds = 0.0
+    cache_s: Duration = 0.0
 
     @model_validator(mode="after")
     def _took_time(self) -> Self:
@@ -164,7 +164,7 @@ class EndToEnd(Model):
     """
 
     images: Positive
-    seconds: PositiveSeconds
+    seconds: Seconds
     lanes: int
     stages: Stages
     pixels: Literal["files", "cache"] = "files"
@@ -263,7 +263,7 @@ class Reference(Model):
     """
 
     version: int
-    seconds: tuple[PositiveSeconds, ...]
+    seconds: tuple[Seconds, ...]
     stretches: tuple[Positive, ...]
 
     @model_validator(mode="after")
@@ -277,10 +277,10 @@ class Timed(Model):
     """Every timed step on inputs that already lie on the device, and how it came about."""
 
     batch_size: Positive
-    first_call_s: Seconds
+    first_call_s: Duration
     warmup_steps: Natural
-    steps_s: tuple[PositiveSeconds, ...] = Field(min_length=1)
-    wall_s: PositiveSeconds
+    steps_s: tuple[Seconds, ...] = Field(min_length=1)
+    wall_s: Seconds
     clock: Literal["cuda_event", "perf_counter"]
     peak_memory_bytes: Natural | None
     peak_memory_kind: Literal["cuda_allocator", "process_rss"] | None
@@ -310,9 +310,9 @@ class Training(Timed):
 
     kind: Literal["training"] = "training"
     optimizer: str
-    forward_s: tuple[Seconds, ...]
-    backward_s: tuple[Seconds, ...]
-    optimizer_s: tuple[Seconds, ...]
+    forward_s: tuple[Duration, ...]
+    backward_s: tuple[Duration, ...]
+    optimizer_s: tuple[Duration, ...]
 
 
 Evidence = Annotated[Complexity | Accuracy | Throughput | Training, Field(discriminator="kind")]
@@ -336,7 +336,7 @@ class Record(Model):
     # Of the file of predictions; None in schemas before 3, whose file cannot be verified.
     predictions_sha256: str | None = None
     started_at: str
-    seconds: Seconds
+    seconds: Duration
     conditions: dict[str, Any]
 
     @model_validator(mode="after")
