@@ -140,7 +140,7 @@ class Complexity(Model):
 
 
 class Stages(Model):
-    """Duration that the lanes spent in each stage of an end-to-end pass, added over lanes."""
+    """Seconds that the lanes spent in each stage of an end-to-end pass, added over lanes."""
 
     read_decode_s: Duration
     resize_s: Duration

@@ -248,7 +248,8 @@ def _accuracy(table: _Table, row: Row, claim: Claim) -> Finding:
         where, many = lines[0]["dataset"], lines[0]["images"]
         raise _AbsentError(f"measured on {where} ({many} images), not on all of {claim.dataset}")
     line = _as_published(valid)
-    top1 = Decimal(round(line["top1"] * images)) / images * 100
+    read = int(line["images"])
+    top1 = Decimal(round(line["top1"] * read)) / read * 100
     tolerance = Decimal(str(claim.tolerance)) + TOP1_TOLERANCE
     difference = top1 - Decimal(claim.printed)
     agrees = abs(difference) <= tolerance
