@@ -46,6 +46,7 @@ DTYPES: dict[str, str] = {
 _SCALES: dict[str, tuple[str, int]] = {"params_m": ("params", 10**6), "gflops": ("macs", 10**9)}
 # The images that a claim's dataset means: a folder's kind and size. Nothing else is compared.
 _VALIDATION_SETS = {"imagenet-1k": (IMAGENET_VAL_KIND, IMAGENET_VAL_IMAGES)}
+_OF_AN_ACCURACY = ("dataset_kind", "images_in_dataset", "images", "weights_sha256")
 # Top-1 in points, beyond the last printed digit. The same weights on the same 50,000 images have no
 # sampling error, but other versions of a JPEG decoder, of resizing and of kernels change some
 # predictions: 25 images more or fewer right. A wrong input size changes top-1 by far more, 0.78
@@ -240,9 +241,9 @@ def _accuracy(table: _Table, row: Row, claim: Claim) -> Finding:
     valid = [
         line
         for line in lines
-        if line["dataset_kind"] == kind
+        if not any(pd.isna(line[name]) for name in _OF_AN_ACCURACY)
+        and line["dataset_kind"] == kind
         and line["images_in_dataset"] == images
-        and not pd.isna(line["weights_sha256"])
     ]
     if not valid:
         where, many = lines[0]["dataset"], lines[0]["images"]

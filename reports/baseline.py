@@ -7,12 +7,13 @@ neither a store nor a network. ``verdicts.csv`` holds what an audit found when i
 from importlib import resources
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from reports.audit import DTYPES as AUDIT_DTYPES
 from reports.frame import DTYPES
 from reports.render import csv
-from zoo.errors import ReportError
+from zoo.errors import ReportError, first_line
 from zoo.spreadsheet import unguarded
 
 COUNTS = (
@@ -64,7 +65,8 @@ def load_csv(path: Path) -> pd.DataFrame:
         ReportError: the file cannot be read, or has no column ``entry``.
     """
     rows = _read(path, DTYPES, "zoobench report --format csv", required=("entry",))
-    return rows.reindex(columns=list(DTYPES)).astype(DTYPES)
+    whole = rows.reindex(columns=list(DTYPES)).astype(DTYPES)
+    return whole.fillna({"status": "measured"})
 
 
 def verdicts_csv(cells: pd.DataFrame) -> str:
@@ -111,16 +113,25 @@ def _changed(these: pd.DataFrame, others: pd.DataFrame) -> pd.DataFrame:
     return joined[joined["now"].fillna("missing") != "reproduced"]
 
 
+def _check_finite(frame: pd.DataFrame) -> None:
+    """Raise ValueError if a number of a report is none that was measured."""
+    for name, column in frame.select_dtypes("Float64").items():
+        if not np.isfinite(column.dropna().to_numpy(float)).all():
+            raise ValueError(f"column {name!r} has a number that is not finite")
+
+
 def _read(
     path: Path, dtypes: dict[str, str], command: str, *, required: tuple[str, ...]
 ) -> pd.DataFrame:
     try:
         frame = pd.read_csv(path, dtype=dtypes, keep_default_na=False, na_values=[""])
+        _check_finite(frame)
     except OSError as error:
         reason = error.strerror or str(error)
         raise ReportError(f"{path}: cannot be read: {reason}; {command} writes one") from None
-    except (ValueError, TypeError) as error:
-        raise ReportError(f"{path}: no baseline: {error}; {command} writes one") from None
+    except (ValueError, TypeError, OverflowError) as error:
+        reason = first_line(error)
+        raise ReportError(f"{path}: cannot be read: {reason}; {command} writes one") from None
     if missing := [name for name in required if name not in frame.columns]:
         raise ReportError(f"{path}: missing columns: {', '.join(missing)}; {command} writes one")
     for name in (name for name in frame.columns if dtypes.get(name) == "string"):

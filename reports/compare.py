@@ -99,7 +99,7 @@ class Comparison:
     def judged(self) -> dict[str, tuple[int, int]]:
         """Return of each figure how many rows were judged, and how many the base asks for."""
         rows = self.findings[self.findings["verdict"] != "unexpected"]
-        found = ~rows["verdict"].isin(UNDECIDED)
+        found = ~rows["verdict"].isin([*UNDECIDED, "missing"])
         return {
             str(figure): (int(own.sum()), len(own))
             for figure, own in found.groupby(rows["figure"], sort=False)

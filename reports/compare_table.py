@@ -88,10 +88,10 @@ def sheet(comparison: Comparison) -> Sheet:
 def _judged(comparison: Comparison) -> str:
     """Return of each figure how many of the base's rows were judged."""
     counts = (
-        f"{_title(figure)} of {judged} of {asked} rows"
+        f"{_title(figure)} {judged} of {asked}"
         for figure, (judged, asked) in comparison.judged().items()
     )
-    return f"judged: {', '.join(counts) or 'nothing'}"
+    return f"rows judged: {', '.join(counts) or 'none'}"
 
 
 def _unmet(comparison: Comparison) -> Iterator[str]:

@@ -15,8 +15,10 @@ from bench.records import Accuracy, Complexity, Evidence, Measure, Natural, Reco
 from bench.shards import load_predictions, whole_records
 from bench.stats import summarize
 from bench.store import Store
+from bench.strict_json import problem
 from reports.frame import images_per_reference
 from zoo.entry import Model
+from zoo.errors import ReportError
 
 # What a speed depends on beyond its key; a new library is what a comparison is made for.
 MACHINE = ("processor", "processor_id", "cores", "torch_threads", "threads", "malloc", "allocator")
@@ -137,8 +139,12 @@ def side_of_store(url: str) -> Side:
     """
     store = Store(url)
     found = whole_records(store)
-    whole = [item for folders, record in found for item in _whole(store, folders, record)]
-    newest = {(item.kind, item.key): item for item in whole}
+    newest = {
+        (record.measure, record.key): (folders, record)
+        for folders, record in found
+        if record.evidence is not None
+    }
+    whole = (item for each in newest.values() for item in _whole(store, *each))
     notes = [
         (figure, record.key, note)
         for _, record in found
@@ -146,7 +152,7 @@ def side_of_store(url: str) -> Side:
     ]
     return Side(
         url,
-        (*newest.values(), *_together(speed for _, record in found for speed in _speeds(record))),
+        (*whole, *_together(speed for _, record in found for speed in _speeds(record))),
         tuple((r.measure, r.key, str(r.reason)) for _, r in found if r.evidence is None),
         tuple(notes),
     )
@@ -189,14 +195,17 @@ def side_of_csv(path: Path) -> Side:
     frame = load_csv(path)
     counted = frame[frame["params"].notna() & frame["macs"].notna()]
     rows = counted[["entry", "network", "input_px", "params", "macs"]].drop_duplicates()
-    items = tuple(
-        Counts(
-            key=RowKey(entry=row["entry"], network=row["network"], input_px=row["input_px"]),
-            params=int(row["params"]),
-            macs=int(row["macs"]),
+    try:
+        items = tuple(
+            Counts(
+                key=RowKey(entry=row["entry"], network=row["network"], input_px=row["input_px"]),
+                params=int(row["params"]),
+                macs=int(row["macs"]),
+            )
+            for row in rows.to_dict("records")
         )
-        for row in rows.to_dict("records")
-    )
+    except ValueError as error:
+        raise ReportError(f"{path}: not a file of counts: {problem(error)}") from None
     return Side(str(path), items)
 
 

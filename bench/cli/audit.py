@@ -57,13 +57,13 @@ def audit(
 
 
 def _update(path: Path, cells: "pd.DataFrame") -> None:
+    from bench.durable import write_durably
     from reports.baseline import load_verdicts, merged, verdicts_csv
     from zoo.errors import ReportError
 
     verdicts = merged(cells, load_verdicts(path)) if path.is_file() else cells
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(verdicts_csv(verdicts), encoding="utf-8")
+        write_durably(path.resolve(), verdicts_csv(verdicts).encode())
     except OSError as error:
         raise ReportError(f"{path}: cannot be written: {error.strerror}") from None
     print(f"{path}: {len(verdicts)} verdicts; review the difference", file=sys.stderr)

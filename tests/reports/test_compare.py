@@ -315,6 +315,7 @@ def test_a_missing_row_fails_and_an_unexpected_one_is_told() -> None:
     found = compare(side(counts()), side(counts(entry="b")))
     assert list(found.findings["entry"]) == ["a", "a", "b", "b"]
     assert list(found.findings["verdict"]) == ["missing", "missing", "unexpected", "unexpected"]
+    assert found.judged() == {"params": (0, 1), "macs": (0, 1)}
     assert found.fails
 
 

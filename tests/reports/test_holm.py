@@ -29,4 +29,5 @@ def test_worked_examples() -> None:
     assert holm_level([0.5, 0.5], 0.01) == 0.005
     assert holm_level([0.004, 0.5], 0.01) == 0.005
     assert holm_level([0.004, 0.009], 0.01) == 0.01
+    assert holm_level([0.005, 0.01], 0.01) == 0.01
     assert holm_level([0.01, 0.04, 0.03, 0.005], 0.05) == 0.05 / 3

@@ -48,7 +48,7 @@ def test_nothing_lost_passes_and_it_says_what_was_judged(here: Path, capsys: Cap
     assert call("compare", base, head, "--figures", "params,gmacs,top1") == 0
     out = capsys.readouterr().out
     assert out.startswith("passed: 3 same")
-    assert "judged: params of 1 of 1 rows, GMACs of 1 of 1 rows, top-1 of 1 of 1 rows" in out
+    assert "rows judged: params 1 of 1, GMACs 1 of 1, top-1 1 of 1" in out
     assert "top-1 of 1 row by McNemar's exact test: significant up to p = 0.01" in out
 
 
