@@ -29,6 +29,8 @@ COUNTS = (
     "counters_agree",
     "uncounted_operators",
 )
+# What a top-1 is written with.
+_OF_TOP1 = ("images", "images_in_dataset", "top1_low", "top1_high")
 # What identifies a printed cell: names repeat in a table, at other sizes and pretrainings.
 CELL = ("table", "row", "img_size", "pretrain", "figure")
 _VERDICTS = (*CELL, "printed", "verdict")
@@ -66,6 +68,9 @@ def load_csv(path: Path) -> pd.DataFrame:
     """
     rows = _read(path, DTYPES, "zoobench report --format csv", required=("entry",))
     whole = rows.reindex(columns=list(DTYPES)).astype(DTYPES)
+    measured = whole[whole["top1"].notna()]
+    if absent := [name for name in _OF_TOP1 if measured[name].isna().any()]:
+        raise ReportError(f"{path}: a row has top1, and no {', '.join(absent)}")
     return whole.fillna({"status": "measured"})
 
 
