@@ -3,14 +3,14 @@
 from datetime import UTC, datetime
 from math import log
 from statistics import median
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from zoo.entry import Model
 
-# 2: the reference work beside timed steps.
-SCHEMA_VERSION = 2
+# 2: the reference work beside timed steps. 3: the sha256 of the predictions.
+SCHEMA_VERSION = 3
 
 Figure = Literal["params", "gmacs", "crosscheck", "top1", "speed", "memory", "latency", "train"]
 Measure = Literal["complexity", "accuracy", "throughput", "latency", "training"]
@@ -28,6 +28,11 @@ REFERENCE_DECODER = "pillow"
 # Why a count has no second one, where that can still be had by asking for it.
 NOT_CHECKED = "not asked for"
 FIGURES: tuple[str, ...] = get_args(Figure)
+# Numbers that a record can have; anything else is a damaged file.
+Natural = Annotated[int, Field(ge=0)]
+Positive = Annotated[int, Field(ge=1)]
+Duration = Annotated[float, Field(ge=0)]
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 # Which measurement yields a figure that a user asks for.
 MEASURE_OF: dict[Figure, Measure] = {
     "params": "complexity",
@@ -44,8 +49,14 @@ MEASURE_OF: dict[Figure, Measure] = {
 class Shard(Model):
     """One of ``count`` parts of a dataset, by ``index`` from 1; cut as evenly as images allow."""
 
-    index: int
-    count: int
+    index: Positive
+    count: Positive
+
+    @model_validator(mode="after")
+    def _is_within(self) -> Self:
+        if self.index > self.count:
+            raise ValueError(f"shard {self.index} of {self.count}")
+        return self
 
     def __str__(self) -> str:
         return f"shard {self.index} of {self.count}"
@@ -77,7 +88,7 @@ class RowKey(Model):
     precision: Precision | None = None
     memory_format: MemoryFormat | None = None
     compile: CompileMode | None = None
-    batch_size: int | None = None
+    batch_size: Positive | None = None
     decoder: str | None = None
     shard: Shard | None = None
 
@@ -109,7 +120,7 @@ class UnusedModule(Model):
     """A part of the network that holds parameters and that inference never runs."""
 
     name: str
-    params: int
+    params: Natural
 
 
 class Complexity(Model):
@@ -121,25 +132,25 @@ class Complexity(Model):
     """
 
     kind: Literal["complexity"] = "complexity"
-    params: int
+    params: Natural
     unused: tuple[UnusedModule, ...]
-    macs: int
-    macs_by_operator: dict[str, int]
-    uncounted: dict[str, int]
-    macs_fvcore: int | None
+    macs: Natural
+    macs_by_operator: dict[str, Natural]
+    uncounted: dict[str, Natural]
+    macs_fvcore: Natural | None
     fvcore_note: str | None
-    fvcore_uncounted: dict[str, int]
+    fvcore_uncounted: dict[str, Natural]
 
 
 class OwnerSeconds(Model):
     """Wall-clock seconds of the thread that owns a device, in one end-to-end pass."""
 
     # Nothing decoded was ready: the decoders are the slower side.
-    wait_pixels_s: float
+    wait_pixels_s: Duration
     # Launching copies and kernels, and scoring outputs.
-    host_s: float
+    host_s: Duration
     # Nothing was left to launch: the device is the slower side.
-    wait_device_s: float
+    wait_device_s: Duration
 
 
 class Stages(Model):
@@ -154,13 +165,19 @@ class Stages(Model):
     wall-clock seconds of the owner, and adds up to the pass.
     """
 
-    read_decode_s: float
-    resize_s: float
-    copy_s: float
-    model_s: float
+    read_decode_s: Duration
+    resize_s: Duration
+    copy_s: Duration
+    model_s: Duration
     # Reading pixels from the cache, or writing them to it.
-    cache_s: float = 0.0
+    cache_s: Duration = 0.0
     owned_s: OwnerSeconds | None = None
+
+    @model_validator(mode="after")
+    def _took_time(self) -> Self:
+        if not any(self.model_dump().values()):
+            raise ValueError("no stage took any time")
+        return self
 
 
 class EndToEnd(Model):
@@ -170,12 +187,12 @@ class EndToEnd(Model):
     ``also_made`` counts the other geometries for which it made pixels.
     """
 
-    images: int
-    seconds: float
+    images: Positive
+    seconds: Seconds
     lanes: int
     stages: Stages
     pixels: Literal["files", "cache"] = "files"
-    also_made: int = 0
+    also_made: Natural = 0
 
 
 class BadImage(Model):
@@ -191,17 +208,29 @@ class Accuracy(Model):
     kind: Literal["accuracy"] = "accuracy"
     dataset: str
     dataset_kind: str
-    images_in_dataset: int
-    images: int
-    correct_top1: int
-    correct_top5: int | None
+    images_in_dataset: Positive
+    images: Positive
+    correct_top1: Natural
+    correct_top5: Natural | None
     bad_images: tuple[BadImage, ...]
     # Images that count, and whose pixels are not what they seem, as of 16 bits.
     odd_images: tuple[BadImage, ...] = ()
     content_sha256: str
     end_to_end: EndToEnd | None
     # Images of each forward pass; the batch of the key says nothing about it on a CPU.
-    forward_batch: int | None = None
+    forward_batch: Positive | None = None
+
+    @model_validator(mode="after")
+    def _counts_fit(self) -> Self:
+        top5 = self.images if self.correct_top5 is None else self.correct_top5
+        read = self.images + len(self.bad_images)
+        if not self.correct_top1 <= top5 <= self.images or read > self.images_in_dataset:
+            raise ValueError(
+                f"impossible counts: {self.correct_top1} right, {self.correct_top5} among five, of "
+                f"{self.images} images read and {len(self.bad_images)} unread, in a dataset of "
+                f"{self.images_in_dataset}"
+            )
+        return self
 
 
 class Sampling(Model):
@@ -264,8 +293,14 @@ class Reference(Model):
     """
 
     version: int
-    seconds: tuple[float, ...]
-    stretches: tuple[int, ...]
+    seconds: tuple[Seconds, ...]
+    stretches: tuple[Positive, ...]
+
+    @model_validator(mode="after")
+    def _surrounds_the_steps(self) -> Self:
+        if len(self.seconds) != len(self.stretches) + 1:
+            raise ValueError(f"{len(self.seconds)} units around {len(self.stretches)} stretches")
+        return self
 
 
 class Compilation(Model):
@@ -275,9 +310,9 @@ class Compilation(Model):
     graphs, 1 where nothing broke.
     """
 
-    seconds: float
-    graphs: int
-    graph_breaks: dict[str, int]
+    seconds: Duration
+    graphs: Natural
+    graph_breaks: dict[str, Natural]
 
 
 class Timed(Model):
@@ -287,20 +322,29 @@ class Timed(Model):
     workspaces that autotuning tried, is ``first_call_peak_memory_bytes``.
     """
 
-    batch_size: int
-    first_call_s: float
+    batch_size: Positive
+    first_call_s: Duration
     compilation: Compilation | None = None
-    warmup_steps: int
-    steps_s: tuple[float, ...]
-    wall_s: float
+    warmup_steps: Natural
+    steps_s: tuple[Seconds, ...] = Field(min_length=1)
+    wall_s: Seconds
     clock: Literal["cuda_event", "perf_counter"]
-    peak_memory_bytes: int | None
+    peak_memory_bytes: Natural | None
     peak_memory_kind: Literal["cuda_allocator", "process_rss"] | None
-    first_call_peak_memory_bytes: int | None = None
+    first_call_peak_memory_bytes: Natural | None = None
     sampling: Sampling | None = None
     host: HostUse | None = None
     gpu: GpuState | None = None
     reference: Reference | None = None
+
+    @model_validator(mode="after")
+    def _reference_fits(self) -> Self:
+        if self.reference and sum(self.reference.stretches) != len(self.steps_s):
+            raise ValueError(
+                f"the reference work is of {sum(self.reference.stretches)} steps, and "
+                f"{len(self.steps_s)} were timed"
+            )
+        return self
 
 
 class Throughput(Timed):
@@ -310,7 +354,7 @@ class Throughput(Timed):
     """
 
     kind: Literal["throughput"] = "throughput"
-    launch_s: tuple[float, ...] | None = None
+    launch_s: tuple[Duration, ...] | None = None
 
 
 class Latency(Timed):
@@ -324,9 +368,9 @@ class Training(Timed):
 
     kind: Literal["training"] = "training"
     optimizer: str
-    forward_s: tuple[float, ...]
-    backward_s: tuple[float, ...]
-    optimizer_s: tuple[float, ...]
+    forward_s: tuple[Duration, ...]
+    backward_s: tuple[Duration, ...]
+    optimizer_s: tuple[Duration, ...]
 
 
 Evidence = Annotated[
@@ -349,9 +393,18 @@ class Record(Model):
     reason: str | None = None
     evidence: Evidence | None = None
     predictions: str | None = None
+    # Of the file of predictions; None in schemas before 3, whose file cannot be verified.
+    predictions_sha256: str | None = None
     started_at: str
-    seconds: float
+    seconds: Duration
     conditions: dict[str, Any]
+
+    @model_validator(mode="after")
+    def _has_what_it_says(self) -> Self:
+        kind = self.evidence.kind if self.evidence else None
+        if kind != (self.measure if self.status == "measured" else None):
+            raise ValueError(f"status {self.status!r} of {self.measure} with evidence of {kind}")
+        return self
 
     def speaks_instead_of(self, earlier: "Record | None") -> bool:
         """Return whether it does: the newest, but no failure takes back what was measured."""

@@ -10,9 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bench.data.dataset import one_field
-from bench.records import Accuracy, Record, RowKey, Shard
+from bench.records import Accuracy, Evidence, Record, RowKey, Shard
 from bench.store import PREDICTIONS, Store
-from zoo.errors import StoreError
+from zoo.errors import StoreError, first_line
 
 # What a shard's predictions hold in their metadata, beside what all predictions do.
 DATASET_IDS_SHA256 = "dataset_ids_sha256"
@@ -82,10 +82,50 @@ _SHARDS_OWN = (DATASET_IDS_SHA256.encode(), IMAGES_SHA256.encode())
 
 
 def _read(store: Store, folder: str) -> pa.Table:
+    """Return the predictions of one folder, which are those that its record is of.
+
+    Raises:
+        StoreError: the file is missing or damaged, or is not what the record says.
+    """
+    record, content = store.record(folder), store.read_file(folder, PREDICTIONS)
+    sha256 = hashlib.sha256(content).hexdigest()
     try:
-        return pq.read_table(io.BytesIO(store.read_file(folder, PREDICTIONS)))
-    except pa.ArrowInvalid as error:
-        raise StoreError(f"{folder}/{PREDICTIONS}: is damaged: {error}") from None
+        if record.predictions_sha256 not in (None, sha256):
+            raise ValueError(f"sha256 {sha256[:12]}…, not {record.predictions_sha256[:12]}…")
+        table = pq.read_table(io.BytesIO(content))
+        _check_counts(table, record.evidence)
+    except (pa.ArrowException, ValueError, OSError, KeyError) as error:
+        raise StoreError(
+            f"{folder}/{PREDICTIONS}: is damaged, or not the file of its record: "
+            f"{first_line(error)}; restore it, or move the folder away and measure again"
+        ) from None
+    return table
+
+
+def _check_counts(table: pa.Table, evidence: Evidence | None) -> None:
+    """Raise ValueError if predictions do not add up to the counts of a record."""
+    if not isinstance(evidence, Accuracy):
+        raise ValueError("the record has no accuracy")
+    columns = [name for name in ("image", "label", "pred") if table[name].null_count]
+    if columns:
+        raise ValueError(f"missing values in {', '.join(columns)}")
+    wanted = [evidence.images, evidence.correct_top1, evidence.correct_top5]
+    found: list[int | None] = [table.num_rows, _correct(table, table["pred"].to_pylist()), None]
+    if evidence.correct_top5 is not None:
+        found[2] = _correct(table, table["top5"].to_pylist())
+    if found != wanted:
+        raise ValueError(f"images, top-1 and top-5 are {found}, not {wanted}")
+
+
+def _correct(table: pa.Table, predicted: Sequence[Any]) -> int:
+    """Return the number of images of which one of the predicted classes is a right label."""
+    right = table["labels" if "labels" in table.column_names else "label"].to_pylist()
+    pairs = zip(predicted, right, strict=True)
+    return sum(not _as_set(classes).isdisjoint(_as_set(labels)) for classes, labels in pairs)
+
+
+def _as_set(classes: int | Sequence[int]) -> set[int]:
+    return {classes} if isinstance(classes, int) else set(classes)
 
 
 def _joined(store: Store, key: RowKey, count: int, parts: dict[int, tuple[str, Record]]) -> Record:
@@ -106,10 +146,19 @@ def _joined(store: Store, key: RowKey, count: int, parts: dict[int, tuple[str, R
         reason=reason,
         evidence=evidence,
         predictions=None if evidence is None else PREDICTIONS,
+        predictions_sha256=None if evidence is None else _all_sha256(records),
         started_at=min(record.started_at for record in records),
         seconds=sum(record.seconds for record in records),
         conditions=_agreed(records),
     )
+
+
+def _all_sha256(records: Sequence[Record]) -> str | None:
+    """Return one digest of the predictions of all shards; None if one of them has none."""
+    known = [record.predictions_sha256 for record in records if record.predictions_sha256]
+    if len(known) < len(records):
+        return None
+    return hashlib.sha256("\n".join(known).encode()).hexdigest()
 
 
 def _incomplete(count: int, records: dict[int, Record]) -> str | None:

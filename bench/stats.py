@@ -120,26 +120,49 @@ def geometric_mean(values: Sequence[float]) -> float:
     return float(np.exp(np.log(values).mean()))
 
 
-def noise_band(runs: Sequence[float]) -> Interval:
+def noise_band(runs: Sequence[float], false_alarm: float = BAND_FALSE_ALARM) -> Interval:
     """Return where one further run of the same thing lies, learned from earlier ones.
 
     Student's prediction interval of the logarithms, ``mean ± t · s · sqrt(1 + 1/n)``, where t
-    leaves ``BAND_FALSE_ALARM`` below (and as much above), and at least ``BAND_FLOOR`` to each side.
+    leaves ``false_alarm`` below (and as much above), and at least ``BAND_FLOOR`` to each side.
 
     Args:
         runs: positive figures, one a run, at least ``BAND_MIN_RUNS``.
+        false_alarm: the share of untouched runs that lie below, a fraction.
 
     Raises:
         ValueError: too few runs.
     """
     from scipy.stats import t
 
+    center, spread = _of_one_more(runs)
+    half = max(t.ppf(1 - false_alarm, len(runs) - 1) * spread, np.log1p(BAND_FLOOR))
+    return Interval(float(np.exp(center - half)), float(np.exp(center + half)))
+
+
+def p_of_run(runs: Sequence[float], run: float) -> float:
+    """Return the chance of a further run as far out on its side, or 1 within ``BAND_FLOOR``.
+
+    It is below ``false_alarm`` if the run is outside of ``noise_band(runs, false_alarm)``.
+
+    Raises:
+        ValueError: too few runs.
+    """
+    from scipy.stats import t
+
+    center, spread = _of_one_more(runs)
+    apart = abs(math.log(run) - center)
+    if apart <= np.log1p(BAND_FLOOR):
+        return 1.0
+    return float(t.sf(apart / spread, len(runs) - 1)) if spread else 0.0
+
+
+def _of_one_more(runs: Sequence[float]) -> tuple[float, float]:
+    """Return the mean of the runs' logarithms, and the standard deviation of a further one."""
     if len(runs) < BAND_MIN_RUNS:
         raise ValueError(f"{len(runs)} runs, {BAND_MIN_RUNS} needed")
     logs = np.log(runs)
-    spread = logs.std(ddof=1) * np.sqrt(1 + 1 / len(runs))
-    half = max(t.ppf(1 - BAND_FALSE_ALARM, len(runs) - 1) * spread, np.log1p(BAND_FLOOR))
-    return Interval(float(np.exp(logs.mean() - half)), float(np.exp(logs.mean() + half)))
+    return float(logs.mean()), float(logs.std(ddof=1) * np.sqrt(1 + 1 / len(runs)))
 
 
 Verdict = Literal["same", "slower", "faster", "ambiguous"]

@@ -5,25 +5,26 @@ whole or not at all. Nothing is ever overwritten; the newest record of a key and
 """
 
 import hashlib
-import json
-import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import MAXYEAR, UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
-from pydantic import ValidationError
 
-from bench.records import SCHEMA_VERSION, Measure, Record, RowKey
+from bench import strict_json
+from bench.durable import write_durably
+from bench.records import SCHEMA_VERSION, Measure, Record, RowKey, now
 from zoo.errors import StoreError, first_line
 
 RECORD = "record.json"
 PREDICTIONS = "predictions.parquet"
+# How the name of a record's folder begins: the time at which it was added, which orders records.
+_STAMP = "%Y%m%dT%H%M%S%f"
+_NO_TIME = datetime.min.replace(tzinfo=UTC)
 
 
 class Store:
@@ -55,17 +56,28 @@ class Store:
         self.remove(probe)
 
     def append(self, record: Record, predictions: bytes | None = None) -> str:
-        """Add a record, and the Parquet file of its predictions; return the record's path."""
-        folder = f"{self._root}/{record.key.entry}/{_folder_name(record)}"
+        """Add a record, and the Parquet file of its predictions; return the record's path.
+
+        It comes after all that the entry has, also where a clock that was ahead has dated an
+        earlier record in the future.
+        """
+        entry = f"{self._root}/{record.key.entry}"
+        folder = f"{entry}/{_folder_name(record, self._stamp_for(entry))}"
         if predictions is not None:
             self._write(f"{folder}/{PREDICTIONS}", predictions)
-            record = record.model_copy(update={"predictions": PREDICTIONS})
+            sha256 = hashlib.sha256(predictions).hexdigest()
+            record = record.model_copy(
+                update={"predictions": PREDICTIONS, "predictions_sha256": sha256}
+            )
         path = f"{folder}/{RECORD}"
         self._write(path, record.model_dump_json(indent=1).encode())
         return path
 
     def records(self, entry: str | None = None) -> Iterator[tuple[str, Record]]:
         """Yield (folder, record) of all entries or one, oldest first.
+
+        A record that is dated in the future comes first: its clock was wrong, and it must not
+        supersede what was measured by a right one.
 
         Raises:
             StoreError: the store is not there, or holds a file that this zoobench cannot read.
@@ -74,8 +86,17 @@ class Store:
         if entry is None and not self._fs.isdir(root):
             raise StoreError(f"{self.url}: no store there; zoobench run makes one")
         found = [path for path in self._fs.find(root) if path.endswith(f"/{RECORD}")]
-        for path in sorted(found, key=lambda p: p.split("/")[-2]):
-            yield path.removesuffix(f"/{RECORD}"), self._read(path)
+        time = now()
+        read = [(path.removesuffix(f"/{RECORD}"), self._read(path)) for path in found]
+        yield from sorted(read, key=lambda item: _place_in_time(item[0], item[1], time))
+
+    def record(self, folder: str) -> Record:
+        """Return the record of a folder.
+
+        Raises:
+            StoreError: there is none that this zoobench can read.
+        """
+        return self._read(f"{folder}/{RECORD}")
 
     def newest(self, measure: Measure, key: RowKey) -> Record | None:
         """Return the record that speaks of this measurement for this key, if there is one."""
@@ -112,36 +133,27 @@ class Store:
         with self._explained(path):
             stored = self._fs.cat_file(path)
         try:
-            content: dict[str, Any] = json.loads(stored)
-            version = content.get("schema_version", 0)
-            if version > SCHEMA_VERSION:
-                raise StoreError(
-                    f"{path}: written by a newer zoobench (schema {version}, this one reads "
-                    f"{SCHEMA_VERSION}); upgrade zoobench, or use another --store"
-                )
+            content = strict_json.loads(stored)
+            _check_schema(path, content)
             return Record.model_validate(content)
-        except (json.JSONDecodeError, UnicodeDecodeError, ValidationError, AttributeError) as error:
-            raise StoreError(
-                f"{path}: no zoobench record: {str(error).splitlines()[0]}; move it away"
-            ) from None
+        except (ValueError, RecursionError) as error:
+            reason = strict_json.problem(error) if isinstance(error, ValueError) else "too deep"
+            raise StoreError(f"{path}: not a zoobench record: {reason}; move it away") from None
+
+    def _stamp_for(self, entry: str) -> str:
+        """Return the stamp of a new record: now, or just after the newest record of the entry."""
+        with self._explained(entry):
+            names = self._fs.ls(entry, detail=False) if self._fs.isdir(entry) else []
+        time = datetime.now(UTC)
+        newest = max((_added_at(name.split("/")[-1]) for name in names), default=_NO_TIME)
+        return max(time, newest + timedelta(microseconds=1)).strftime(_STAMP)
 
     def _write(self, path: str, content: bytes) -> None:
         with self._explained(path):
             if not isinstance(self._fs, LocalFileSystem):
                 self._pipe(path, content)
                 return
-            target = Path(path)
-            _make_folder(target.parent)
-            part = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
-            try:
-                with part.open("wb") as stream:
-                    stream.write(content)
-                    stream.flush()
-                    os.fsync(stream.fileno())
-                part.replace(target)
-                _sync_folder(target.parent)
-            finally:
-                part.unlink(missing_ok=True)
+            write_durably(Path(path), content)
 
     def _pipe(self, path: str, content: bytes) -> None:
         """Write a remote file at once: an object store shows an object whole or not at all."""
@@ -163,24 +175,34 @@ class Store:
             ) from None
 
 
-def _make_folder(folder: Path) -> None:
-    """Make a folder and those above it, so that they outlive a crash of the machine."""
-    missing = [path for path in (folder, *folder.parents) if not path.exists()]
-    folder.mkdir(parents=True, exist_ok=True)
-    for path in missing:
-        _sync_folder(path.parent)
+def _check_schema(path: str, content: object) -> None:
+    """Raise StoreError or ValueError if a record is not of a schema that can be read."""
+    if not isinstance(content, dict):
+        raise ValueError(f"{type(content).__name__} instead of an object")
+    version = content.get("schema_version")
+    if type(version) is not int or version < 1:
+        raise ValueError(f"schema_version {version!r} is not a whole number from 1")
+    if version > SCHEMA_VERSION:
+        raise StoreError(
+            f"{path}: written by a newer zoobench (schema {version}, this one reads "
+            f"{SCHEMA_VERSION}); upgrade zoobench, or use another --store"
+        )
 
 
-def _sync_folder(folder: Path) -> None:
-    """Have the system write a folder's names to disk: a file's own fsync does not."""
-    descriptor = os.open(folder, os.O_RDONLY)
+def _place_in_time(folder: str, record: Record, time: str) -> tuple[bool, str]:
+    """Return what orders records: those that are dated after ``time`` come first."""
+    return record.started_at <= time, folder.split("/")[-1]
+
+
+def _added_at(folder: str) -> datetime:
+    """Return when a record was added, by the name of its folder; else the beginning of time."""
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        added_at = datetime.strptime(folder.partition("-")[0], _STAMP).replace(tzinfo=UTC)
+    except ValueError:
+        return _NO_TIME
+    return added_at if added_at.year < MAXYEAR else _NO_TIME
 
 
-def _folder_name(record: Record) -> str:
+def _folder_name(record: Record, stamp: str) -> str:
     digest = hashlib.sha256(record.key.model_dump_json().encode()).hexdigest()[:12]
-    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
     return f"{stamp}-{record.measure}-{digest}-{secrets.token_hex(2)}"

@@ -7,11 +7,14 @@ neither a store nor a network. ``verdicts.csv`` holds what an audit found when i
 from importlib import resources
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from reports.audit import DTYPES as AUDIT_DTYPES
 from reports.frame import DTYPES
-from zoo.errors import ReportError
+from reports.render import csv
+from zoo.errors import ReportError, first_line
+from zoo.spreadsheet import unguarded
 
 COUNTS = (
     "entry",
@@ -26,6 +29,8 @@ COUNTS = (
     "counters_agree",
     "uncounted_operators",
 )
+# What a top-1 is written with.
+_OF_TOP1 = ("images", "images_in_dataset", "top1_low", "top1_high")
 # What identifies a printed cell: names repeat in a table, at other sizes and pretrainings.
 CELL = ("table", "row", "img_size", "pretrain", "figure")
 _VERDICTS = (*CELL, "printed", "verdict")
@@ -50,7 +55,7 @@ def counts_csv(frame: pd.DataFrame) -> str:
     """Return the counts of a frame as CSV: raw integers, a line a network, sorted by entry."""
     counted = frame[frame["params"].notna()].drop_duplicates(["entry", "input_px"])
     lines = counted.assign(status="measured").sort_values(["entry", "input_px"])
-    return str(lines[list(COUNTS)].to_csv(index=False))
+    return csv(lines[list(COUNTS)])
 
 
 def load_csv(path: Path) -> pd.DataFrame:
@@ -62,12 +67,16 @@ def load_csv(path: Path) -> pd.DataFrame:
         ReportError: the file cannot be read, or has no column ``entry``.
     """
     rows = _read(path, DTYPES, "zoobench report --format csv", required=("entry",))
-    return rows.reindex(columns=list(DTYPES)).astype(DTYPES)
+    whole = rows.reindex(columns=list(DTYPES)).astype(DTYPES)
+    measured = whole[whole["top1"].notna()]
+    if absent := [name for name in _OF_TOP1 if measured[name].isna().any()]:
+        raise ReportError(f"{path}: a row has top1, and no {', '.join(absent)}")
+    return whole.fillna({"status": "measured"})
 
 
 def verdicts_csv(cells: pd.DataFrame) -> str:
     """Return the verdicts of audited cells as CSV, in the tables' order."""
-    return str(cells[list(_VERDICTS)].to_csv(index=False))
+    return csv(cells[list(_VERDICTS)])
 
 
 def load_verdicts(path: Path) -> pd.DataFrame:
@@ -109,16 +118,27 @@ def _changed(these: pd.DataFrame, others: pd.DataFrame) -> pd.DataFrame:
     return joined[joined["now"].fillna("missing") != "reproduced"]
 
 
+def _check_finite(frame: pd.DataFrame) -> None:
+    """Raise ValueError if a number of a report is none that was measured."""
+    for name, column in frame.select_dtypes("Float64").items():
+        if not np.isfinite(column.dropna().to_numpy(float)).all():
+            raise ValueError(f"column {name!r} has a number that is not finite")
+
+
 def _read(
     path: Path, dtypes: dict[str, str], command: str, *, required: tuple[str, ...]
 ) -> pd.DataFrame:
     try:
         frame = pd.read_csv(path, dtype=dtypes, keep_default_na=False, na_values=[""])
+        _check_finite(frame)
     except OSError as error:
         reason = error.strerror or str(error)
         raise ReportError(f"{path}: cannot be read: {reason}; {command} writes one") from None
-    except (ValueError, TypeError) as error:
-        raise ReportError(f"{path}: no baseline: {error}; {command} writes one") from None
+    except (ValueError, TypeError, OverflowError) as error:
+        reason = first_line(error)
+        raise ReportError(f"{path}: cannot be read: {reason}; {command} writes one") from None
     if missing := [name for name in required if name not in frame.columns]:
         raise ReportError(f"{path}: missing columns: {', '.join(missing)}; {command} writes one")
+    for name in (name for name in frame.columns if dtypes.get(name) == "string"):
+        frame[name] = frame[name].map(unguarded, na_action="ignore").astype("string")
     return frame[[name for name in dtypes if name in frame.columns]]

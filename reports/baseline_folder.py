@@ -6,19 +6,18 @@ counts, the speeds of several runs, and which Parquet file has the predictions o
 
 import hashlib
 import io
-import json
-import shutil
+import re
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 import pandas as pd
-from pydantic import ValidationError
+import pyarrow as pa
+from pydantic import Field
 
-from bench.records import ROW_FIELDS, RowKey
-from reports.compare import judged
-from reports.match import Pair, pairs
+from bench import strict_json
+from bench.durable import make_folder, sync_folder, write_durably
+from bench.records import ROW_FIELDS, Natural, Positive, RowKey
 from reports.side import (
     PREDICTION_DTYPES,
     Answers,
@@ -31,16 +30,18 @@ from reports.side import (
     side_of_store,
 )
 from zoo.entry import Model
-from zoo.errors import ReportError
+from zoo.errors import ReportError, first_line
 
-# 2: speeds in units of the reference work; what has none reads as 1 did.
-SCHEMA_VERSION: Literal[2] = 2
-_READS = (1, 2)
+# 2: speeds in units of the reference work; what has none reads as 1 did. 3: the sha256 of the
+# predictions, and the size of the dataset.
+SCHEMA_VERSION: Literal[3] = 3
+_READS = (1, 2, 3)
 INDEX = "baseline.json"
 PREDICTIONS = "predictions"
-# Older runs of a row are dropped: machines and their load change.
-MAX_RUNS = 20
 T = TypeVar("T", Counts, Answers, Speed)
+# What an update writes, and what one that was killed leaves; all other files are the user's.
+_PREDICTIONS_NAME = r".+-[0-9a-f]{12}-[0-9a-f]{12}\.parquet"
+_PART_NAME = re.compile(rf"\.({re.escape(INDEX)}|{_PREDICTIONS_NAME})\.[0-9a-f]{{8}}")
 
 
 class _AnswersFile(Model):
@@ -48,13 +49,15 @@ class _AnswersFile(Model):
 
     key: RowKey
     content_sha256: str
-    images: int
-    correct_top1: int
-    file: str
+    images_in_dataset: Positive | None = None
+    images: Positive
+    correct_top1: Natural
+    file: Annotated[str, Field(pattern=r"^[^/\\]+$")]
+    sha256: str | None = None
 
 
 class _Index(Model):
-    schema_version: Literal[1, 2] = SCHEMA_VERSION
+    schema_version: Literal[1, 2, 3] = SCHEMA_VERSION
     counts: tuple[Counts, ...]
     answers: tuple[_AnswersFile, ...]
     speeds: tuple[Speed, ...]
@@ -83,36 +86,54 @@ def load_baseline(folder: Path) -> Side:
     Raises:
         ReportError: it is not there, of another schema, or its files do not fit each other.
     """
+    index = _load_index(folder)
+    answers = [_load_answers(folder, item) for item in index.answers]
+    return Side(str(folder), (*index.counts, *answers, *index.speeds))
+
+
+def _load_index(folder: Path) -> _Index:
     path = folder / INDEX
     try:
-        content = json.loads(path.read_bytes())
+        content = strict_json.loads(path.read_bytes())
         version = content.get("schema_version") if isinstance(content, dict) else None
-        if version not in _READS:
+        if type(version) is not int or version not in _READS:
             raise ReportError(
-                f"{path}: schema {version}, this zoobench reads 1 to {SCHEMA_VERSION}; make it "
+                f"{path}: schema {version!r}, this zoobench reads 1 to {SCHEMA_VERSION}; make it "
                 "again with: zoobench compare STORE --baseline DIR --update"
             )
-        index = _Index.model_validate(content)
-        answers = [_load_answers(folder, item) for item in index.answers]
+        return _Index.model_validate(content)
     except OSError as error:
         raise ReportError(
-            f"{error.filename}: cannot be read: {error.strerror}; a baseline is made with: "
+            f"{path}: cannot be read: {error.strerror}; a baseline is made with: "
             "zoobench compare STORE --baseline DIR --update"
         ) from None
-    except (ValueError, ValidationError) as error:
+    except (ValueError, RecursionError) as error:
+        reason = strict_json.problem(error) if isinstance(error, ValueError) else "too deep"
         raise ReportError(
-            f"{path}: no baseline: {str(error).splitlines()[0]}; restore it, or "
+            f"{path}: not a baseline: {reason}; restore it, or "
             "make another with: zoobench compare STORE --baseline DIR --update"
         ) from None
-    return Side(str(folder), (*index.counts, *answers, *index.speeds))
 
 
 def _load_answers(folder: Path, item: _AnswersFile) -> Answers:
     path = folder / PREDICTIONS / item.file
+    try:
+        content = path.read_bytes()
+        sha256 = hashlib.sha256(content).hexdigest()
+        if item.sha256 not in (None, sha256):
+            raise ValueError(f"sha256 {sha256[:12]}…, and {INDEX} says {item.sha256[:12]}…")
+        frame = _frame(content)
+    except (OSError, ValueError, KeyError, pa.ArrowException) as error:
+        reason = getattr(error, "strerror", None) or first_line(error)
+        raise ReportError(
+            f"{path}: cannot be read: {reason}; take it and {folder / INDEX} from one commit"
+        ) from None
     found = Answers(
         item.key,
         item.content_sha256,
-        predictions_frame(pd.read_parquet(io.BytesIO(path.read_bytes()))),
+        frame,
+        item.images_in_dataset,
+        verified=item.sha256 is not None,
     )
     if (len(found.frame), found.correct) != (item.images, item.correct_top1):
         raise ReportError(
@@ -123,76 +144,96 @@ def _load_answers(folder: Path, item: _AnswersFile) -> Answers:
 
 
 def write_baseline(folder: Path, side: Side) -> None:
-    """Write a baseline; what was there before is replaced.
+    """Write a baseline into a folder, or into the one that a link leads to.
+
+    Only its own files are written, each at once and durably, ``baseline.json`` as the last: until
+    then the old one, with all files that it names, is as it was. What only the old one needed is
+    removed thereafter. Cut off at any moment, the same call ends the work.
 
     Raises:
-        ReportError: it cannot be written, or what is there is no baseline.
+        ReportError: it cannot be written, or the folder has other files and no baseline.
     """
-    if folder.exists() and not is_baseline(str(folder)) and any(folder.iterdir()):
-        raise ReportError(f"{folder}: holds other files than a baseline; name another folder")
-    files = {_file_name(item.key): item for item in _sorted(side.items, Answers)}
-    index = _Index(
-        counts=tuple(_sorted(side.items, Counts)),
-        answers=tuple(
-            _AnswersFile(
-                key=item.key,
-                content_sha256=item.content_sha256,
-                images=len(item.frame),
-                correct_top1=item.correct,
-                file=name,
-            )
-            for name, item in files.items()
-        ),
-        speeds=tuple(_sorted(side.items, Speed)),
-    )
-    part = folder.with_name(f".{folder.name}.part")
+    folder = folder.resolve()
     try:
-        shutil.rmtree(part, ignore_errors=True)
-        (part / PREDICTIONS).mkdir(parents=True)
-        for name, item in files.items():
-            (part / PREDICTIONS / name).write_bytes(_parquet(item.frame))
-        (part / INDEX).write_text(index.model_dump_json(indent=1, exclude_none=True) + "\n")
-        old = folder.with_name(f".{folder.name}.old")
-        if folder.exists():
-            folder.replace(old)
-        part.replace(folder)
-        shutil.rmtree(old, ignore_errors=True)
+        _check_is_free(folder)
+        before = _files_of(folder)
+        make_folder(folder / PREDICTIONS)
+        files = [_write_answers(folder, item) for item in _sorted(side.items, Answers)]
+        index = _Index(
+            counts=tuple(_sorted(side.items, Counts)),
+            answers=tuple(files),
+            speeds=tuple(_sorted(side.items, Speed)),
+        )
+        text = index.model_dump_json(indent=1, exclude_none=True) + "\n"
+        write_durably((folder / INDEX).resolve(), text.encode())
+        _remove_superseded(folder, before - {item.file for item in files}, keep=files)
     except OSError as error:
-        raise ReportError(f"{folder}: cannot be written: {error.strerror}") from None
+        raise ReportError(
+            f"{folder}: cannot be written: {error.strerror}; what was there is kept"
+        ) from None
 
 
-def updated(base: Side, head: Side) -> Side:
-    """Return the base with all that the head has measured.
-
-    A row of the head takes the place of the base's that it stands for, also where its key is
-    another; rows of other machines, and rows that the head lacks, stay. A speed within the noise
-    band, or not judged, is one more run; one outside of it starts the row's runs anew.
-    """
-    found = pairs(base, head)
-    kept = [p.base for p in found if p.base is not None and (p.head is None or p.elsewhere)]
-    renewed: dict[int, Item] = {}
-    for pair in sorted(found, key=lambda pair: bool(pair.differences)):  # its equal first
-        if pair.head is not None:
-            renewed.setdefault(id(pair.head), _renewed(pair, head))
-    return replace(base, items=(*kept, *renewed.values()))
+def _check_is_free(folder: Path) -> None:
+    """Raise ReportError if a folder has files of something else and no baseline."""
+    if not folder.exists() or is_baseline(str(folder)):
+        return
+    if not folder.is_dir():
+        raise ReportError(f"{folder}: is a file; name a folder")
+    for path in folder.iterdir():
+        if path.name != PREDICTIONS and not _PART_NAME.fullmatch(path.name):
+            raise ReportError(
+                f"{folder}: contains {path.name}, and no baseline; name a new folder, or one "
+                "that has a baseline"
+            )
 
 
-def _renewed(pair: Pair, head: Side) -> Item:
-    """Return the head's row, a speed with the base's runs that belong to it."""
-    assert pair.head is not None
-    if pair.differences or not (isinstance(pair.base, Speed) and isinstance(pair.head, Speed)):
-        return pair.head
-    if judged(pair, head)[0].verdict in ("slower", "faster"):
-        return pair.head
-    runs = dict.fromkeys((*pair.base.runs, *pair.head.runs))  # a run again is no other run
-    return pair.head.model_copy(update={"runs": tuple(runs)[-MAX_RUNS:]})
+def _files_of(folder: Path) -> set[str]:
+    """Return the files of predictions that a baseline names; none if there is none to read."""
+    try:
+        return {item.file for item in _load_index(folder).answers}
+    except ReportError:
+        return set()
 
 
-def begun_anew(before: Side, after: Side) -> list[Speed]:
-    """Return the speeds of an updated baseline that kept none of their earlier runs."""
-    known = {item.where: set(item.runs) for item in before.items if isinstance(item, Speed)}
-    speeds = (item for item in after.items if isinstance(item, Speed) and item.where in known)
-    return [speed for speed in speeds if known[speed.where].isdisjoint(speed.runs)]
+def _write_answers(folder: Path, item: Answers) -> _AnswersFile:
+    """Write predictions, unless they are there: the name says what they are."""
+    path = folder / PREDICTIONS / _file_name(item)
+    content = _content_of(path, item.frame)
+    if content is None:
+        content = _parquet(item.frame)
+        write_durably(path, content)
+    return _AnswersFile(
+        key=item.key,
+        content_sha256=item.content_sha256,
+        images_in_dataset=item.images_in_dataset,
+        images=len(item.frame),
+        correct_top1=item.correct,
+        file=path.name,
+        sha256=hashlib.sha256(content).hexdigest(),
+    )
+
+
+def _content_of(path: Path, frame: pd.DataFrame) -> bytes | None:
+    """Return a file's bytes if it holds these predictions, by whichever version of Arrow."""
+    try:
+        content = path.read_bytes()
+        return content if _frame(content).equals(frame) else None
+    except (OSError, ValueError, KeyError, pa.ArrowException):
+        return None
+
+
+def _remove_superseded(folder: Path, old: set[str], keep: Iterable[_AnswersFile]) -> None:
+    """Remove the old baseline's files, and what an update that was killed has left."""
+    kept = {item.file for item in keep}
+    own = re.compile(_PREDICTIONS_NAME)
+    for path in (folder / PREDICTIONS).iterdir():
+        superseded = path.name in old or (own.fullmatch(path.name) and path.name not in kept)
+        if superseded or _PART_NAME.fullmatch(path.name):
+            path.unlink(missing_ok=True)
+    for path in folder.iterdir():
+        if _PART_NAME.fullmatch(path.name):
+            path.unlink(missing_ok=True)
+    sync_folder(folder / PREDICTIONS)
 
 
 def _sorted(items: Iterable[Item], kind: type[T]) -> list[T]:
@@ -200,9 +241,16 @@ def _sorted(items: Iterable[Item], kind: type[T]) -> list[T]:
     return sorted(own, key=lambda item: (item.key.model_dump_json(), str(item.machine)))
 
 
-def _file_name(key: RowKey) -> str:
-    digest = hashlib.sha256(key.model_dump_json(include=set(ROW_FIELDS)).encode()).hexdigest()[:12]
-    return f"{key.entry.replace('/', '_')}-{digest}.parquet"
+def _file_name(item: Answers) -> str:
+    """Return a name that tells rows apart, and the predictions of one row."""
+    key = item.key.model_dump_json(include=set(ROW_FIELDS)).encode()
+    told = pd.util.hash_pandas_object(item.frame, index=False).to_numpy().tobytes()
+    digests = (hashlib.sha256(content).hexdigest()[:12] for content in (key, told))
+    return "-".join((item.key.entry.replace("/", "_"), *digests)) + ".parquet"
+
+
+def _frame(content: bytes) -> pd.DataFrame:
+    return predictions_frame(pd.read_parquet(io.BytesIO(content)))
 
 
 def _parquet(frame: pd.DataFrame) -> bytes:

@@ -2,18 +2,21 @@
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from typing import Any
 
 import pandas as pd
 
 from bench.records import SETTINGS
-from reports.compare import FAILS, UNDECIDED, VERDICTS, Comparison
+from reports.compare import ALPHA, Comparison
+from reports.finding import FAILS, UNDECIDED, VERDICTS
 from reports.render import render as render_as
 from reports.render.junit import Case, Outcome
 from reports.render.junit import render as render_junit
 from reports.render.sheet import ABSENT, Cell, Heading, Section, Sheet, number
 
-JSON_SCHEMA_VERSION = 1
+# 2: what was asked for and judged, the levels of the tests, changed keys.
+JSON_SCHEMA_VERSION = 2
 # Figure -> title, scale, digits of a figure, and whether a change is told as a share of the base.
 _FIGURES: dict[str, tuple[str, float, int, bool]] = {
     "params": ("params M", 1e-6, 2, False),
@@ -41,12 +44,11 @@ def render(comparison: Comparison, format_name: str) -> bytes:
 
 
 def headline(comparison: Comparison) -> str:
-    """Return in a line whether the gate says no, and how many figures have each verdict."""
+    """Return in a line whether the gate passes, and how many figures have each verdict."""
     found = comparison.findings["verdict"].value_counts()
     counts = ", ".join(f"{found[verdict]} {verdict}" for verdict in VERDICTS if verdict in found)
-    if not comparison.decided:
-        return f"nothing judged: {counts}"
-    return f"{'failed' if comparison.fails else 'passed'}: {counts}"
+    state = "failed" if comparison.fails else "passed" if comparison.decided else "not decided"
+    return f"{state}: {counts or 'nothing compared'}"
 
 
 def sheet(comparison: Comparison) -> Sheet:
@@ -54,10 +56,11 @@ def sheet(comparison: Comparison) -> Sheet:
 
     Of speeds that are the same it says what would have been seen.
     """
-    told = comparison.findings[comparison.findings["verdict"] != "same"]
+    findings = comparison.findings
+    told = findings[(findings["verdict"] != "same") | findings["changes"].notna()]
     order = {verdict: place for place, verdict in enumerate(VERDICTS)}
     told = told.sort_values("verdict", key=lambda v: v.map(order), kind="stable")
-    names = _names(comparison.findings)
+    names = _names(findings)
     rows = tuple(
         tuple(Cell(text) for text in (names[index], *_cells(row))) for index, row in _rows(told)
     )
@@ -65,11 +68,60 @@ def sheet(comparison: Comparison) -> Sheet:
     wordy = ("row", "figure", "verdict")
     return Sheet(
         caption=f"zoobench compare: {headline(comparison)}",
-        header=(headline(comparison), f"base {comparison.base}, head {comparison.head}"),
+        header=(
+            headline(comparison),
+            f"base {comparison.base}, head {comparison.head}",
+            _judged(comparison),
+        ),
         headings=tuple(Heading(title, numeric=title not in wordy) for title in titles),
         sections=(Section(None, rows),),
-        notes=(*_notes(told, names), *_bands(comparison.findings)),
+        notes=(
+            *_notes(told, names),
+            *_bands(findings),
+            *_unmet(comparison),
+            *_levels(comparison),
+            *_unverified(comparison),
+        ),
     )
+
+
+def _judged(comparison: Comparison) -> str:
+    """Return of each figure how many of the base's rows were judged."""
+    counts = (
+        f"{_title(figure)} {judged} of {asked}"
+        for figure, (judged, asked) in comparison.judged().items()
+    )
+    return f"rows judged: {', '.join(counts) or 'none'}"
+
+
+def _unmet(comparison: Comparison) -> Iterator[str]:
+    for name in comparison.unmet:
+        yield f"{name} was asked for, and no row of it was judged"
+
+
+def _levels(comparison: Comparison) -> Iterator[str]:
+    """Yield of each test to which level its p values were held, and for how many rows."""
+    tests = (
+        ("top-1", "p_value", "McNemar's exact test", comparison.levels.mcnemar),
+        ("changed predictions", "p_flips", "their number", comparison.levels.flips),
+        ("speed", "p_run", "the noise band", comparison.levels.run),
+    )
+    judged = comparison.findings[~comparison.findings["verdict"].isin([*UNDECIDED, "missing"])]
+    for what, column, test, level in tests:
+        if rows := int(judged[column].notna().sum()):
+            yield (
+                f"{what} of {rows} {'row' if rows == 1 else 'rows'} by {test}: significant up to "
+                f"p = {level:.2g}, so that all of them together err at most once in "
+                f"{1 / ALPHA:.0f} comparisons (Holm)"
+            )
+
+
+def _unverified(comparison: Comparison) -> Iterator[str]:
+    if names := comparison.unverified:
+        yield (
+            f"predictions unverified, as no sha256 of them was recorded: {', '.join(names)}; "
+            "the counts agree"
+        )
 
 
 def to_json(comparison: Comparison) -> str:
@@ -81,6 +133,13 @@ def to_json(comparison: Comparison) -> str:
         "head": comparison.head,
         "fails": comparison.fails,
         "decided": comparison.decided,
+        "judged": {
+            figure: {"judged": judged, "asked": asked}
+            for figure, (judged, asked) in comparison.judged().items()
+        },
+        "unmet": list(comparison.unmet),
+        "levels": asdict(comparison.levels),
+        "unverified": list(comparison.unverified),
         "verdicts": {verdict: int(found.get(verdict, 0)) for verdict in VERDICTS},
         "findings": _plain(comparison.findings),
         "flips": _plain(comparison.flips),
@@ -100,7 +159,7 @@ def _cases(findings: pd.DataFrame) -> Iterator[Case]:
         if verdict in FAILS:
             outcome = "failure"
         elif verdict in UNDECIDED:
-            outcome = "skipped"
+            outcome = "error" if verdict != "unexpected" and row["asked"] else "skipped"
         message = "" if verdict == "same" else _told(row)
         yield Case(names[index], str(row["figure"]), outcome, message)
 
@@ -109,6 +168,10 @@ def _told(row: Any) -> str:
     _, base, head, change, verdict = _cells(row)
     reason = "" if pd.isna(row["reason"]) else f": {row['reason']}"
     return f"{verdict}: {base} in the base, {head} in the head ({change}){reason}"
+
+
+def _title(figure: str) -> str:
+    return _FIGURES[figure][0].split()[0]
 
 
 def _rows(frame: pd.DataFrame) -> Iterator[tuple[int, Any]]:
@@ -163,6 +226,6 @@ def _notes(told: pd.DataFrame, names: dict[int, str]) -> Iterator[str]:
     for (verdict, reason), own in reasons.groupby(["verdict", "reason"], sort=False):
         by_figure: dict[str, list[str]] = {}
         for index, row in _rows(own):
-            by_figure.setdefault(names[index], []).append(_FIGURES[row["figure"]][0].split()[0])
+            by_figure.setdefault(names[index], []).append(_title(row["figure"]))
         where = "; ".join(f"{name} ({', '.join(found)})" for name, found in by_figure.items())
         yield f"{verdict}: {where}: {reason}"

@@ -6,16 +6,19 @@ Counts, the class that was predicted for each image, and the speeds of one or se
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import pandas as pd
+from pydantic import Field
 
-from bench.records import Accuracy, Complexity, Evidence, Measure, Record, RowKey, Timed
+from bench.records import Accuracy, Complexity, Evidence, Measure, Natural, Record, RowKey, Timed
 from bench.shards import load_predictions, whole_records
 from bench.stats import summarize
 from bench.store import Store
+from bench.strict_json import problem
 from reports.frame import images_per_reference
 from zoo.entry import Model
+from zoo.errors import ReportError
 
 # What a speed depends on beyond its key; a new library is what a comparison is made for.
 MACHINE = ("processor", "processor_id", "cores", "torch_threads", "threads", "malloc", "allocator")
@@ -25,6 +28,7 @@ SPEEDS: dict[str, Measure] = {
     "train_images_per_s": "training",
     "end_to_end_images_per_s": "accuracy",
 }
+PositiveNumber = Annotated[float, Field(gt=0)]
 PREDICTION_DTYPES = {"image": "string", "label": "int32", "pred": "int32", "right": "bool"}
 
 
@@ -35,8 +39,8 @@ class Counts(Model):
     measure: ClassVar[Measure] = "complexity"
     machine: ClassVar[dict[str, Any]] = {}
     key: RowKey
-    params: int
-    macs: int
+    params: Natural
+    macs: Natural
 
 
 class Run(Model):
@@ -46,8 +50,8 @@ class Run(Model):
     """
 
     measured_at: str
-    images_per_s: float
-    images_per_reference: float | None = None
+    images_per_s: PositiveNumber
+    images_per_reference: PositiveNumber | None = None
     reference_version: int | None = None
     torch: str | None = None
     git_commit: str | None = None
@@ -59,7 +63,7 @@ class Speed(Model):
     key: RowKey
     figure: str
     machine: dict[str, Any]
-    runs: tuple[Run, ...]
+    runs: tuple[Run, ...] = Field(min_length=1)
 
     @property
     def kind(self) -> str:
@@ -79,7 +83,11 @@ class Speed(Model):
 
 @dataclass(frozen=True)
 class Answers:
-    """The predicted class of each image: columns ``image``, ``label``, ``pred``, ``right``."""
+    """The predicted class of each image: columns ``image``, ``label``, ``pred``, ``right``.
+
+    ``images_in_dataset`` is None in baselines of schemas before 3; ``verified`` says whether the
+    predictions have the sha256 that was recorded of them.
+    """
 
     kind: ClassVar[str] = "answers"
     measure: ClassVar[Measure] = "accuracy"
@@ -87,6 +95,13 @@ class Answers:
     key: RowKey
     content_sha256: str
     frame: pd.DataFrame
+    images_in_dataset: int | None = None
+    verified: bool = True
+
+    @property
+    def unread(self) -> int:
+        """Return how many images of the dataset have no answer."""
+        return 0 if self.images_in_dataset is None else self.images_in_dataset - len(self.frame)
 
     @property
     def correct(self) -> int:
@@ -124,8 +139,12 @@ def side_of_store(url: str) -> Side:
     """
     store = Store(url)
     found = whole_records(store)
-    whole = [item for folders, record in found for item in _whole(store, folders, record)]
-    newest = {(item.kind, item.key): item for item in whole}
+    newest = {
+        (record.measure, record.key): (folders, record)
+        for folders, record in found
+        if record.evidence is not None
+    }
+    whole = (item for each in newest.values() for item in _whole(store, *each))
     notes = [
         (figure, record.key, note)
         for _, record in found
@@ -133,7 +152,7 @@ def side_of_store(url: str) -> Side:
     ]
     return Side(
         url,
-        (*newest.values(), *_together(speed for _, record in found for speed in _speeds(record))),
+        (*whole, *_together(speed for _, record in found for speed in _speeds(record))),
         tuple((r.measure, r.key, str(r.reason)) for _, r in found if r.evidence is None),
         tuple(notes),
     )
@@ -146,7 +165,13 @@ def _whole(store: Store, folders: Sequence[str], record: Record) -> Iterator[Cou
         yield Counts(key=record.key, params=evidence.params, macs=evidence.macs)
     elif isinstance(evidence, Accuracy) and record.predictions:
         frame = predictions_frame(load_predictions(store, folders).to_pandas())
-        yield Answers(record.key, evidence.content_sha256, frame)
+        yield Answers(
+            record.key,
+            evidence.content_sha256,
+            frame,
+            evidence.images_in_dataset,
+            verified=record.predictions_sha256 is not None,
+        )
 
 
 def _together(speeds: Iterable[Speed]) -> list[Speed]:
@@ -170,14 +195,17 @@ def side_of_csv(path: Path) -> Side:
     frame = load_csv(path)
     counted = frame[frame["params"].notna() & frame["macs"].notna()]
     rows = counted[["entry", "network", "input_px", "params", "macs"]].drop_duplicates()
-    items = tuple(
-        Counts(
-            key=RowKey(entry=row["entry"], network=row["network"], input_px=row["input_px"]),
-            params=int(row["params"]),
-            macs=int(row["macs"]),
+    try:
+        items = tuple(
+            Counts(
+                key=RowKey(entry=row["entry"], network=row["network"], input_px=row["input_px"]),
+                params=int(row["params"]),
+                macs=int(row["macs"]),
+            )
+            for row in rows.to_dict("records")
         )
-        for row in rows.to_dict("records")
-    )
+    except ValueError as error:
+        raise ReportError(f"{path}: not a file of counts: {problem(error)}") from None
     return Side(str(path), items)
 
 

@@ -14,9 +14,9 @@ LibraryName = Literal["timm", "torchvision", "zoobench"]
 
 
 class Model(BaseModel):
-    """A value: immutable, and an unknown field is an error."""
+    """A value: immutable; an unknown field, NaN or infinity is an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 def _pair(value: Any) -> Any:

@@ -14,6 +14,7 @@ from pydantic import BeforeValidator, Field, ValidationError
 
 from zoo.entry import Model
 from zoo.errors import ClaimsError, UnknownNameError
+from zoo.spreadsheet import guarded, unguarded
 
 # Millions of parameters; 1e9 multiply-adds of one image; images a second; percent.
 ClaimedFigure = Literal["params_m", "gflops", "images_per_s", "top1_pct"]
@@ -170,8 +171,8 @@ def write_rows(path: Path, rows: Iterable[Row]) -> None:
 
 def _cell(value: object) -> str:
     if isinstance(value, tuple):
-        return ";".join(value)
-    return "" if value is None else str(value)
+        return guarded(";".join(value))
+    return "" if value is None else guarded(str(value))
 
 
 def _check_header(path: Path, names: Iterable[str]) -> None:
@@ -187,6 +188,7 @@ def _check_header(path: Path, names: Iterable[str]) -> None:
 def _row(path: Path, line: int, position: int, cells: dict[str | Any, str | Any]) -> Row:
     if None in cells or None in cells.values():
         raise ClaimsError(f"{path}: line {line}: has not {len(COLUMNS)} cells as line 1 has")
+    cells = {name: unguarded(cell) for name, cell in cells.items()}
     try:
         return Row.model_validate({**cells, "table": path.stem, "position": position})
     except ValidationError as error:

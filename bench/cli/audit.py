@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bench.cli.options import Measured
+from zoo.text import printable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,7 +42,7 @@ def audit(
     cells = audit_tables(measured(store), tables or ())
     sys.stdout.write(terminal.render(counts(cells)))
     for table in cells["table"].unique():
-        print(f"\n{table}")
+        print(f"\n{printable(table)}")
         sys.stdout.write(terminal.lines(notes(cells[cells["table"] == table])))
     sys.stdout.flush()
     path = baseline or verdicts_path()
@@ -56,13 +57,13 @@ def audit(
 
 
 def _update(path: Path, cells: "pd.DataFrame") -> None:
+    from bench.durable import write_durably
     from reports.baseline import load_verdicts, merged, verdicts_csv
     from zoo.errors import ReportError
 
     verdicts = merged(cells, load_verdicts(path)) if path.is_file() else cells
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(verdicts_csv(verdicts), encoding="utf-8")
+        write_durably(path.resolve(), verdicts_csv(verdicts).encode())
     except OSError as error:
         raise ReportError(f"{path}: cannot be written: {error.strerror}") from None
     print(f"{path}: {len(verdicts)} verdicts; review the difference", file=sys.stderr)
@@ -83,7 +84,7 @@ def _tell_lost(path: Path, gone: "pd.DataFrame") -> None:
     for _, cell in gone.iterrows():
         now = cell["now"] if cell["now"] == cell["now"] else "not in the table"
         where = f"{cell['table']}: {cell['row']} ({cell['img_size']} px, {cell['pretrain']})"
-        print(f"no longer reproduced: {where} {cell['figure']}: {now}", file=sys.stderr)
+        print(f"no longer reproduced: {printable(where)} {cell['figure']}: {now}", file=sys.stderr)
     print(
         f"zoobench: {len(gone)} cells were reproduced before ({path}); if that is right, write "
         "it there with: zoobench audit --update",

@@ -4,6 +4,8 @@ from typing import Annotated
 
 import typer
 
+from zoo.text import printable
+
 
 def cache(
     clear: Annotated[bool, typer.Option("--clear", help="Remove what no run is using.")] = False,
@@ -28,7 +30,9 @@ def cache(
         state = "  in use" if file.in_use else "" if file.key else "  unfinished or damaged"
         print(f"{file.used_at:%Y-%m-%d %H:%M}  {file.size_bytes / 1e9:9.3f} GB{state}")
         if file.key is not None:
-            print(f"  {file.key.dataset}, {file.key.images:,} images, {file.key.decoder}")
+            print(
+                f"  {printable(file.key.dataset)}, {file.key.images:,} images, {file.key.decoder}"
+            )
             print(f"  {file.key.geometry}")
     total = sum(file.size_bytes for file in files)
     bound = pixels.bound_bytes()

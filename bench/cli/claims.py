@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bench.cli.options import Manifest
+from zoo.text import printable
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -109,6 +110,7 @@ def _overview() -> "Table":
 def _layout(rows: "tuple[Row, ...]") -> "Table":
     """Return a table as it is printed: its order, its groups, its digits."""
     from rich.table import Table
+    from rich.text import Text
 
     from zoo.published import CLAIMED_FIGURES
 
@@ -124,7 +126,6 @@ def _layout(rows: "tuple[Row, ...]") -> "Table":
             for name in CLAIMED_FIGURES
         ]
         mark = "~" if row.entry_match == "architecture" else ""
-        layout.add_row(
-            row.group, row.row, str(row.img_size), row.pretrain, *figures, f"{mark}{row.entry}"
-        )
+        cells = (row.group, row.row, str(row.img_size), row.pretrain, *figures)
+        layout.add_row(*(Text(printable(text)) for text in (*cells, f"{mark}{row.entry}")))
     return layout

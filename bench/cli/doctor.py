@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bench.cli.options import Manifest
+from zoo.text import printable
 
 if TYPE_CHECKING:
     from bench.doctor import Finding
@@ -81,7 +82,7 @@ def _as_text(finding: "Finding") -> str:
 
 def _wrapped(head: str, text: str) -> list[str]:
     return textwrap.wrap(
-        text,
+        printable(text),
         _WIDTH,
         initial_indent=head,
         subsequent_indent=" " * _TEXT_AT,

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from bench.cli.options import Manifest, Patterns, Zoo
+from zoo.text import printable
 
 
 def list_entries(
@@ -28,10 +29,12 @@ def list_entries(
         return
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(box=None, pad_edge=False)
     for title in ("entry", "network", "source", "tags"):
         table.add_column(title, overflow="fold")
     for entry in entries:
-        table.add_row(entry.name, entry.network_id, entry.source, " ".join(entry.tags))
+        cells = (entry.name, entry.network_id, entry.source, " ".join(entry.tags))
+        table.add_row(*(Text(printable(text)) for text in cells))
     Console(highlight=False).print(table)

@@ -20,6 +20,7 @@ from bench.cli.predict import predict
 from bench.cli.report import report
 from bench.cli.run import run
 from zoo.errors import InterruptedRunError, ZoobenchError
+from zoo.text import printable
 
 app = typer.Typer(
     name="zoobench",
@@ -72,7 +73,7 @@ def main(arguments: list[str] | None = None) -> None:
     except ZoobenchError as error:
         if debug:
             traceback.print_exc()
-        print(f"zoobench: error: {error}", file=sys.stderr)
+        print(f"zoobench: error: {printable(str(error))}", file=sys.stderr)
         sys.exit(error.exit_code)
     except SystemExit as end:
         if end.code == InterruptedRunError.exit_code:  # Typer says nothing of it

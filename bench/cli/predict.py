@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bench.cli.options import Manifest
+from zoo.text import printable
 
 if TYPE_CHECKING:
     from bench.predict import Answer, Answers
@@ -86,7 +87,7 @@ def _as_text(answer: "Answer") -> str:
         lines += [f"    {100 * p:6.2f} %  {name} ({index})" for index, name, p in guess.top]
     if verdict := _verdict(answer):
         lines.append(f"  {verdict}")
-    return "\n".join(lines) + "\n"
+    return "\n".join(map(printable, lines)) + "\n"
 
 
 def _verdict(answer: "Answer") -> str:
@@ -105,9 +106,11 @@ def _tell_problems(answers: "Answers") -> None:
     for answer in answers.answers:
         if answer.unreadable:
             name, reason = answer.picture.name, answer.unreadable
-            print(f"zoobench: {name}: cannot be read: {reason}", file=sys.stderr)
+            text = printable(f"{name}: cannot be read: {reason}")
+            print(f"zoobench: {text}", file=sys.stderr)
         if answer.odd:
-            print(f"zoobench: {answer.picture.name}: odd: {answer.odd}", file=sys.stderr)
+            text = printable(f"{answer.picture.name}: odd: {answer.odd}")
+            print(f"zoobench: {text}", file=sys.stderr)
 
 
 def _check_grid(path: Path) -> None:

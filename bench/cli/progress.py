@@ -22,6 +22,7 @@ from rich.progress import (
 from bench.executors import Listener
 from bench.plan import Job
 from bench.records import Measure
+from zoo.text import printable
 
 _PLAIN_EVERY_S = 10.0
 
@@ -31,7 +32,7 @@ def progress_display(jobs: Sequence[Job]) -> Iterator[Listener]:
     """Yield a listener that shows what the workers say."""
     console = Console(stderr=True, highlight=False)
     if not console.is_terminal:
-        yield _Plain(jobs)
+        yield _printable(_Plain(jobs))
         return
     columns = (
         TextColumn("{task.description}"),
@@ -42,7 +43,18 @@ def progress_display(jobs: Sequence[Job]) -> Iterator[Listener]:
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console, transient=True) as progress:
-        yield _Live(jobs, progress)
+        yield _printable(_Live(jobs, progress))
+
+
+def _printable(listen: Listener) -> Listener:
+    """Return a listener whose events have no text that a terminal obeys: names, reasons."""
+
+    def safe(value: Any) -> Any:
+        if isinstance(value, list):
+            return [safe(item) for item in value]
+        return printable(value) if isinstance(value, str) else value
+
+    return lambda job, event: listen(job, {name: safe(value) for name, value in event.items()})
 
 
 class Outcome:

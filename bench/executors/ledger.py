@@ -58,7 +58,7 @@ class Ledger:
         """Return what the row measured and could not tell any more, because it was killed."""
         key = self._keys.get(measure)
         record = key and Store(self._job.store).newest(measure, key)
-        return record if record and record.started_at >= self._started_at else None
+        return record if record and self._started_at <= record.started_at <= now() else None
 
     def _record_failure(self, measure: Measure, reason: str) -> Record:
         entry = self._job.entry

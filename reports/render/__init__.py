@@ -10,13 +10,20 @@ import pandas as pd
 
 from reports.render.sheet import Sheet
 from zoo.errors import UnknownNameError
+from zoo.spreadsheet import guarded
+from zoo.text import printable
 
 DataFormat = Callable[[pd.DataFrame], str | bytes]
 
 
 def csv(frame: pd.DataFrame) -> str:
-    """Return the whole frame, unrounded, as CSV."""
-    return str(frame.to_csv(index=False))
+    """Return the whole frame, unrounded, as CSV: text on one line, and none of it a formula."""
+    texts = frame.select_dtypes(["string", "object"]).map(_cell, na_action="ignore")
+    return str(frame.assign(**texts).to_csv(index=False))
+
+
+def _cell(value: object) -> object:
+    return guarded(printable(value)) if isinstance(value, str) else value
 
 
 def parquet(frame: pd.DataFrame) -> bytes:

@@ -1,8 +1,9 @@
 """A sheet as a fragment of HTML, without style: the page that takes it in has its own."""
 
-from html import escape
+import html
 
 from reports.render.sheet import Cell, Heading, Sheet
+from zoo.text import printable
 
 _RIGHT = ' style="text-align: right"'
 
@@ -27,6 +28,11 @@ def render(sheet: Sheet) -> str:
         notes = [f"<li>{escape(note)}</li>" for note in sheet.notes]
         lines += ["<ul>", *notes, "</ul>"]
     return "\n".join(lines) + "\n"
+
+
+def escape(text: str) -> str:
+    """Return text in which nothing is markup, on one line."""
+    return html.escape(printable(text))
 
 
 def _heading(heading: Heading) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from reports.render.sheet import Cell, Section, Sheet
+from zoo.text import printable
 
 _ESCAPES = {
     "\\": r"\textbackslash{}",
@@ -45,7 +46,7 @@ def render(sheet: Sheet) -> str:
         lines = ["\\begin{table}", "\\centering\\scriptsize", caption]
         lines += [f"\\begin{{tabular}}{columns}", *head, *body]
         lines += ["\\bottomrule", "\\end{tabular}", "\\end{table}"]
-    notes = [f"% {' '.join(note.split())}" for note in sheet.notes]
+    notes = [f"% {printable(note)}" for note in sheet.notes]
     return "\n".join(["% needs \\usepackage{booktabs,longtable}", *lines, *notes]) + "\n"
 
 
@@ -59,7 +60,7 @@ def _section(section: Section, span: int) -> list[str]:
 
 def escape(text: str) -> str:
     """Return text in which nothing is a command of LaTeX."""
-    apart = text.replace("--", "-\0-")  # or they would be a dash
+    apart = printable(text).replace("--", "-\0-")  # or they would be a dash
     return "".join(_ESCAPES.get(character, character) for character in apart)
 
 

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from reports.render.sheet import Sheet
+from zoo.text import printable
 
 
 def render(sheet: Sheet, *, width: int | None = None) -> str:
@@ -19,7 +20,7 @@ def render(sheet: Sheet, *, width: int | None = None) -> str:
     console = Console(file=sink, width=width, highlight=False, force_terminal=False)
     table, left_out = _fitting(sheet, console)
     if sheet.header:
-        console.print(Text("\n".join(sheet.header)))
+        console.print(Text("\n".join(map(printable, sheet.header))))
     if sheet.has_rows:
         console.print(table)
     wider = [f"too narrow for: {', '.join(left_out)}"] if left_out else []
@@ -50,13 +51,14 @@ def _table(sheet: Sheet, shown: Sequence[int]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
     for heading in (sheet.headings[i] for i in shown):
         justify: Literal["left", "right"] = "right" if heading.numeric else "left"
-        table.add_column(heading.title, justify=justify, overflow="fold", no_wrap=heading.numeric)
+        title = Text(printable(heading.title))
+        table.add_column(title, justify=justify, overflow="fold", no_wrap=heading.numeric)
     for section in sheet.sections:
         table.add_section()
         if section.title:
-            table.add_row(Text(section.title, style="italic"))
+            table.add_row(Text(printable(section.title), style="italic"))
         for row in section.rows:
-            table.add_row(*(Text(row[i].text) for i in shown))
+            table.add_row(*(Text(printable(row[i].text)) for i in shown))
     return table
 
 
@@ -65,5 +67,5 @@ def lines(texts: Iterable[str], *, width: int | None = None) -> str:
     sink = io.StringIO()
     console = Console(file=sink, width=width, highlight=False, force_terminal=False)
     for text in texts:
-        console.print(Text(text))
+        console.print(Text(printable(text)))
     return sink.getvalue()

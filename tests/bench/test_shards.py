@@ -1,6 +1,7 @@
 """Shards make a figure only together: every image of the dataset, each exactly once."""
 
 import io
+import json
 from pathlib import Path
 
 import pyarrow as pa
@@ -47,7 +48,12 @@ def _append(
     read = [image for image in own if image != IMAGES[BAD]]
     sha256 = b"".join(IMAGES.index(image).to_bytes(32, "big") for image in own)
     table = pa.table(
-        {"image": read, "label": [0] * len(read), "pred": [0] * len(read)}
+        {
+            "image": read,
+            "label": [0] * len(read),
+            "pred": [1] + [0] * (len(read) - 1),
+            "top5": [[1, 0]] + [[0, 1]] * (len(read) - 1),
+        }
     ).replace_schema_metadata({"entry": "a", **shards.metadata(IMAGES, sha256)})
     pq.write_table(table, sink := io.BytesIO())
     raw: dict[str, object] = {
@@ -159,6 +165,74 @@ def test_an_image_that_no_shard_has_is_missed(store: Store) -> None:
     _append(store, 2)
     _append(store, 3, images=IMAGES[6:9])
     assert _reason(store) == "the 9 images of the shards are not those of the dataset"
+
+
+def _whole(store: Store) -> tuple[str, Path]:
+    """Append an evaluation in one piece; return its folder and its predictions."""
+    folder = _append(store, 1, count=1, key=KEY)
+    return folder, Path(folder, "predictions.parquet")
+
+
+def _forget_sha256(folder: str) -> None:
+    """Make a record of schema 2 of it."""
+    path = Path(folder, "record.json")
+    content = json.loads(path.read_text())
+    del content["predictions_sha256"]
+    path.write_text(json.dumps({**content, "schema_version": 2}))
+
+
+def _changed(path: Path, **columns: list[object]) -> None:
+    table = pq.read_table(path)
+    for name, values in columns.items():
+        place = table.column_names.index(name)
+        table = table.set_column(place, name, pa.array(values, table[name].type))
+    pq.write_table(table, path)
+
+
+def test_a_flipped_bit_of_predictions_is_noticed_wherever_it_is(store: Store) -> None:
+    folder, path = _whole(store)
+    content = path.read_bytes()
+    for place in range(0, len(content), 97):
+        path.write_bytes(bytes([*content[:place], content[place] ^ 1, *content[place + 1 :]]))
+        with pytest.raises(StoreError, match=r"predictions\.parquet: is damaged, or not the file"):
+            load_predictions(store, [folder])
+    path.write_bytes(content)
+    assert load_predictions(store, [folder]).num_rows == 9
+
+
+def test_predictions_of_another_row_are_noticed(store: Store) -> None:
+    folder, path = _whole(store)
+    _changed(path, pred=[2, *[0] * 8])  # the same number of right answers
+    with pytest.raises(StoreError, match="sha256"):
+        load_predictions(store, [folder])
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"pred": [0] * 9},
+        {"pred": [1, 1, *[0] * 7]},
+        {"top5": [[1, 2], *[[0, 1]] * 8]},
+        {"image": [None, *"bcdefghi"]},
+    ],
+)
+def test_an_older_record_is_read_and_its_predictions_must_fit_its_counts(
+    store: Store, columns: dict[str, list[object]]
+) -> None:
+    folder, path = _whole(store)
+    _forget_sha256(folder)
+    assert load_predictions(store, [folder]).num_rows == 9
+    assert _joined(store).predictions_sha256 is None
+    _changed(path, **columns)
+    with pytest.raises(StoreError, match="is damaged, or not the file of its record"):
+        load_predictions(store, [folder])
+
+
+def test_a_whole_is_verified_if_every_shard_is(store: Store) -> None:
+    folders = [_append(store, index) for index in (1, 2, 3)]
+    assert _joined(store).predictions_sha256 is not None
+    _forget_sha256(folders[1])
+    assert _joined(store).predictions_sha256 is None
 
 
 def test_damaged_predictions_make_no_figure(store: Store) -> None:

@@ -1,9 +1,12 @@
 """A store loses nothing: records appear whole, are never overwritten, and carry their version."""
 
 import json
+import math
 import multiprocessing
 from collections.abc import Callable
+from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -119,11 +122,179 @@ def test_a_newer_schema_is_refused_with_the_mend(tmp_path: Path) -> None:
         list(store.records())
 
 
+def _reason(store: Store) -> str:
+    with pytest.raises(StoreError) as caught:
+        list(store.records())
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("null", "NoneType instead of an object"),
+        ("[]", "list instead of an object"),
+        ('"record"', "str instead of an object"),
+        ("[" * 100_000, "nested too deeply"),
+        ("\x00", "Expecting value"),
+        ('{"schema_version": NaN}', "the number NaN"),
+        ("9" * 5000, "which no measurement yields"),
+        ("{}", "schema_version None is not a whole number from 1"),
+        ('{"schema_version": "2"}', "schema_version '2' is not a whole number"),
+        ('{"schema_version": null}', "schema_version None is not a whole number"),
+        ('{"schema_version": true}', "schema_version True is not a whole number"),
+        ('{"schema_version": 0}', "schema_version 0 is not a whole number from 1"),
+        ('{"schema_version": 1e400}', "the number 1e400"),
+    ],
+)
+def test_an_odd_file_is_one_line_with_its_path(content: str, reason: str, tmp_path: Path) -> None:
+    store = Store(str(tmp_path))
+    path = Path(store.append(record()))
+    path.write_text(content)
+    assert reason in (told := _reason(store))
+    assert str(path) in told
+
+
+def test_bytes_that_are_not_text_are_one_line(tmp_path: Path) -> None:
+    store = Store(str(tmp_path))
+    Path(store.append(record())).write_bytes(b"\xff\xfe{")
+    assert "not a zoobench record" in _reason(store)
+
+
+TIMED = {
+    "kind": "throughput",
+    "batch_size": 8,
+    "first_call_s": 1.0,
+    "warmup_steps": 3,
+    "steps_s": [0.1, 0.2],
+    "wall_s": 0.3,
+    "clock": "perf_counter",
+    "peak_memory_bytes": None,
+    "peak_memory_kind": None,
+}
+STAGES = {"read_decode_s": 1.0, "resize_s": 1.0, "copy_s": 0.0, "model_s": 1.0}
+TIMED_PASS = {"images": 9, "seconds": 1.0, "lanes": 1, "stages": STAGES}
+SCORED = {
+    "kind": "accuracy",
+    "dataset": "val",
+    "dataset_kind": "imagenet-folder",
+    "images_in_dataset": 10,
+    "images": 9,
+    "correct_top1": 6,
+    "correct_top5": 8,
+    "bad_images": [{"image": "a.jpg", "reason": "truncated"}],
+    "content_sha256": "c",
+    "end_to_end": TIMED_PASS,
+}
+COUNTED = record().model_dump(mode="json")["evidence"]
+REFERENCE = {"version": 1, "seconds": [0.1, 0.1], "stretches": [2]}
+
+
+@pytest.mark.parametrize(
+    ("evidence", "changes"),
+    [
+        (TIMED, {"steps_s": [0.1, math.nan]}),
+        (TIMED, {"steps_s": [0.1, math.inf]}),
+        (TIMED, {"steps_s": [0.1, "nan"]}),
+        (TIMED, {"steps_s": [0.1, -0.1]}),
+        (TIMED, {"steps_s": [0.1, 0.0]}),
+        (TIMED, {"steps_s": []}),
+        (TIMED, {"wall_s": 0.0}),
+        (TIMED, {"batch_size": 0}),
+        (TIMED, {"batch_size": 2**63}),
+        (TIMED, {"warmup_steps": -1}),
+        (TIMED, {"peak_memory_bytes": -1}),
+        (TIMED, {"reference": {**REFERENCE, "stretches": [1]}}),
+        (TIMED, {"reference": {**REFERENCE, "seconds": [0.1]}}),
+        (TIMED, {"reference": {**REFERENCE, "seconds": [0.1, 0.0]}}),
+        (SCORED, {"correct_top1": -1}),
+        (SCORED, {"correct_top1": 9}),
+        (SCORED, {"correct_top5": 10}),
+        (SCORED, {"correct_top1": 10, "correct_top5": None}),
+        (SCORED, {"images": 0}),
+        (SCORED, {"images": 10}),
+        (SCORED, {"images_in_dataset": 9}),
+        (SCORED, {"end_to_end": {**TIMED_PASS, "seconds": 0.0}}),
+        (SCORED, {"end_to_end": {**TIMED_PASS, "stages": dict.fromkeys(STAGES, 0.0)}}),
+        (COUNTED, {"params": -1}),
+        (COUNTED, {"macs": 10**19}),
+        (COUNTED, {"macs_by_operator": {"mm": -1}}),
+    ],
+)
+def test_numbers_that_no_measurement_yields_are_refused_on_reading(
+    evidence: dict[str, Any], changes: dict[str, Any], tmp_path: Path
+) -> None:
+    store = Store(str(tmp_path))
+    path = Path(store.append(record()))
+    content = {**json.loads(path.read_text()), "measure": evidence["kind"], "evidence": evidence}
+    path.write_text(json.dumps(content))
+    assert len(list(store.records())) == 1
+    path.write_text(json.dumps({**content, "evidence": {**evidence, **changes}}))
+    assert "not a zoobench record" in _reason(store)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"evidence": None},
+        {"measure": "throughput"},
+        {"status": "failed"},
+        {"seconds": -1},
+        {"conditions": {"load": math.nan}},
+    ],
+)
+def test_a_record_that_contradicts_itself_is_refused(
+    changes: dict[str, Any], tmp_path: Path
+) -> None:
+    store = Store(str(tmp_path))
+    path = Path(store.append(record()))
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+    assert "not a zoobench record" in _reason(store)
+
+
+def _ahead(monkeypatch: pytest.MonkeyPatch, years: int) -> None:
+    """Set the clock that stamps records ahead."""
+
+    class Clock(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
+            return datetime.now(tz) + timedelta(days=365 * years)
+
+    monkeypatch.setattr("bench.store.datetime", Clock)
+
+
+def test_a_record_from_the_future_does_not_supersede_what_comes_after_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store(str(tmp_path))
+    store.append(record(seconds=1))
+    with monkeypatch.context() as clock:
+        _ahead(clock, 70)
+        store.append(record(seconds=2, started_at="2099-01-01T00:00:00+00:00"))
+    (newest,) = (store.newest("complexity", record().key),)
+    assert newest is not None
+    assert newest.seconds == 1  # of a clock that was right
+    store.append(record(seconds=3))
+    assert [r.seconds for _, r in store.records()] == [2, 1, 3]
+    # When its time has come, the record is still older than what was added after it.
+    monkeypatch.setattr("bench.store.now", lambda: "2100-01-01T00:00:00+00:00")
+    assert [r.seconds for _, r in store.records()] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("name", ["notes", "99991231T235959999999-x", "20269999T000000000000-x"])
+def test_a_foreign_folder_does_not_disturb_the_order(name: str, tmp_path: Path) -> None:
+    store = Store(str(tmp_path))
+    store.append(record(seconds=1))
+    (tmp_path / "a" / name).mkdir()
+    store.append(record(seconds=2))
+    assert [r.seconds for _, r in store.records()] == [1, 2]
+
+
 def test_a_foreign_file_is_named(tmp_path: Path) -> None:
     store = Store(str(tmp_path))
     path = Path(store.append(record()))
     path.write_text("{")
-    with pytest.raises(StoreError, match="no zoobench record"):
+    with pytest.raises(StoreError, match="not a zoobench record"):
         list(store.records())
 
 

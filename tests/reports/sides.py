@@ -36,7 +36,14 @@ def counts(params: int = 1000, macs: int = 2000, **changes: object) -> Counts:
     return Counts(key=key(**changes).of("complexity"), params=params, macs=macs)
 
 
-def answers(preds: Iterable[int], *, content: str = "c", **changes: object) -> Answers:
+def answers(
+    preds: Iterable[int],
+    *,
+    content: str = "c",
+    unread: int = 0,
+    verified: bool = True,
+    **changes: object,
+) -> Answers:
     """Predictions of images whose labels are all 0."""
     predicted = list(preds)
     names = [f"{i}.jpg" for i in range(len(predicted))]
@@ -46,6 +53,8 @@ def answers(preds: Iterable[int], *, content: str = "c", **changes: object) -> A
         key(**changes),
         content,
         frame.astype(PREDICTION_DTYPES),
+        len(frame) + unread,
+        verified,
     )
 
 

@@ -1,16 +1,20 @@
 """A baseline comes back as it was written, grows by reviewed runs, and says what is wrong."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from reports.baseline_folder import INDEX, MAX_RUNS, load_baseline, side_of, updated, write_baseline
+from reports.baseline_folder import INDEX, load_baseline, side_of, write_baseline
+from reports.baseline_update import MAX_RUNS, updated
 from reports.compare import compare
 from reports.side import Answers, Speed
 from tests.reports.sides import MACHINE, STEADY, answers, counts, side, speed, store_of
 from zoo.errors import ReportError
 
+ROOT = Path(__file__).parents[2]
 OTHER = {**MACHINE, "processor": "CPU two"}
 
 
@@ -91,9 +95,64 @@ def test_an_update_in_place_leaves_no_file_of_the_old_rows(tmp_path: Path) -> No
     assert sorted(path.name for path in tmp_path.iterdir()) == ["base"]
 
 
+def test_an_update_leaves_all_other_files_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "base"
+    write_baseline(folder, side(answers([0, 0])))
+    theirs = {
+        folder / name: name.encode()
+        for name in (
+            "notes.md",
+            ".hidden",
+            "more/deep.txt",
+            "predictions/readme.txt",
+            "predictions/mine.parquet",
+            "predictions/a-0123456789ab.parquet",
+            "baseline.json.bak",
+        )
+    }
+    for path, content in theirs.items():
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(content)
+    write_baseline(folder, side(answers([0, 1])))
+    assert {path: path.read_bytes() for path in theirs} == theirs
+    assert len(load_baseline(folder).items) == 1
+
+
+def test_an_update_follows_a_link_to_the_folder(tmp_path: Path) -> None:
+    real, link = tmp_path / "real", tmp_path / "link"
+    link.symlink_to(real)
+    for preds in ([0, 0], [0, 1]):
+        write_baseline(link, side(answers(preds)))
+        assert link.is_symlink()
+    (found,) = load_baseline(real).items
+    assert isinstance(found, Answers)
+    assert found.frame["pred"].tolist() == [0, 1]
+
+
+def test_an_update_follows_a_link_to_the_index(tmp_path: Path) -> None:
+    folder = tmp_path / "base"
+    write_baseline(folder, side(counts()))
+    (folder / INDEX).rename(tmp_path / "kept.json")
+    (folder / INDEX).symlink_to(tmp_path / "kept.json")
+    write_baseline(folder, side(counts(1001)))
+    assert (folder / INDEX).is_symlink()
+    assert "1001" in (tmp_path / "kept.json").read_text()
+
+
+def test_predictions_that_stay_are_not_written_again(tmp_path: Path) -> None:
+    folder = tmp_path / "base"
+    write_baseline(folder, side(answers([0, 1])))
+    before = _parquet(folder).stat()
+    write_baseline(folder, side(answers([0, 1]), counts()))
+    assert _parquet(folder).stat() == before
+    _parquet(folder).write_bytes(b"damaged")
+    write_baseline(folder, side(answers([0, 1]), counts()))
+    assert len(load_baseline(folder).items) == 2
+
+
 def test_a_folder_of_something_else_is_not_replaced(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("mine")
-    with pytest.raises(ReportError, match="other files than a baseline"):
+    with pytest.raises(ReportError, match=r"contains thesis\.tex, and no baseline"):
         write_baseline(tmp_path, side(counts()))
     assert (tmp_path / "thesis.tex").read_text() == "mine"
 
@@ -121,28 +180,108 @@ def test_what_is_wrong_with_a_baseline_is_said_in_a_line(tmp_path: Path) -> None
     with pytest.raises(ReportError, match="--update"):
         load_baseline(folder)
     write_baseline(folder, side(answers([0, 0])))
-    _spoil(folder, schema_version=3)
-    with pytest.raises(ReportError, match="schema 3, this zoobench reads 1 to 2"):
+    _spoil(folder, schema_version=4)
+    with pytest.raises(ReportError, match="schema 4, this zoobench reads 1 to 3"):
+        load_baseline(folder)
+    _spoil(folder, schema_version="3")
+    with pytest.raises(ReportError, match="schema '3', this zoobench"):
         load_baseline(folder)
     _spoil(folder, schema_version=1, counts=[{"params": "many"}])
-    with pytest.raises(ReportError, match="no baseline"):
+    with pytest.raises(ReportError, match=r"not a baseline: counts\.0\.key: Field required"):
         load_baseline(folder)
-    (folder / INDEX).write_text("[]")
-    with pytest.raises(ReportError, match="schema None"):
+    for content, reason in (
+        ("[]", "schema None"),
+        ("null", "schema None"),
+        ("[" * 100_000, "nested too deeply"),
+        ('{"schema_version": NaN}', "the number NaN"),
+        ("\x00", "not a baseline"),
+    ):
+        (folder / INDEX).write_text(content)
+        with pytest.raises(ReportError, match=reason) as caught:
+            load_baseline(folder)
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"images": 0},
+        {"correct_top1": -1},
+        {"file": "../predictions.parquet"},
+        {"file": ""},
+    ],
+)
+def test_an_impossible_row_of_a_baseline_is_refused(
+    changes: dict[str, object], tmp_path: Path
+) -> None:
+    folder = tmp_path / "base"
+    write_baseline(folder, side(answers([0, 0])))
+    (row,) = json.loads((folder / INDEX).read_text())["answers"]
+    _spoil(folder, answers=[{**row, **changes}])
+    with pytest.raises(ReportError, match=r"not a baseline: answers\.0"):
         load_baseline(folder)
+
+
+def test_a_run_that_is_no_speed_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "base"
+    write_baseline(folder, side(speed(STEADY)))
+    (row,) = json.loads((folder / INDEX).read_text())["speeds"]
+    for runs in ([], [{**row["runs"][0], "images_per_s": 0}]):
+        _spoil(folder, speeds=[{**row, "runs": runs}])
+        with pytest.raises(ReportError, match=r"not a baseline: speeds\.0\.runs"):
+            load_baseline(folder)
+
+
+def _parquet(folder: Path) -> Path:
+    (path,) = (folder / "predictions").iterdir()
+    return path
 
 
 def test_predictions_of_another_commit_are_noticed(tmp_path: Path) -> None:
     write_baseline(tmp_path / "a", side(answers([0, 0])))
     write_baseline(tmp_path / "b", side(answers([0, 1])))
-    theirs = next((tmp_path / "b" / "predictions").iterdir())
-    next((tmp_path / "a" / "predictions").iterdir()).write_bytes(theirs.read_bytes())
+    ours, theirs = _parquet(tmp_path / "a"), _parquet(tmp_path / "b")
+    ours.write_bytes(theirs.read_bytes())
+    with pytest.raises(ReportError, match="cannot be read: sha256"):
+        load_baseline(tmp_path / "a")
+    ours.unlink()
+    with pytest.raises(ReportError, match="cannot be read: No such file"):
+        load_baseline(tmp_path / "a")
+
+
+def _forget_digests(folder: Path) -> None:
+    """Make a baseline of schema 2 of it."""
+    content = json.loads((folder / INDEX).read_text())
+    for row in content["answers"]:
+        del row["sha256"], row["images_in_dataset"]
+    (folder / INDEX).write_text(json.dumps({**content, "schema_version": 2}))
+
+
+def test_an_older_baseline_is_read_unverified_and_its_counts_must_fit(tmp_path: Path) -> None:
+    write_baseline(tmp_path / "a", side(answers([0, 0])))
+    write_baseline(tmp_path / "b", side(answers([0, 1])))
+    _forget_digests(tmp_path / "a")
+    (found,) = load_baseline(tmp_path / "a").items
+    assert isinstance(found, Answers)
+    assert (found.verified, found.images_in_dataset) == (False, None)
+    _parquet(tmp_path / "a").write_bytes(_parquet(tmp_path / "b").read_bytes())
     with pytest.raises(ReportError, match=r"1 of 2 right, and .* says 2 of 2"):
         load_baseline(tmp_path / "a")
-    theirs = next((tmp_path / "a" / "predictions").iterdir())
-    theirs.write_bytes(b"no parquet")
-    with pytest.raises(ReportError, match="no baseline"):
-        load_baseline(tmp_path / "a")
-    theirs.unlink()
+    _parquet(tmp_path / "a").write_bytes(b"no parquet")
     with pytest.raises(ReportError, match="cannot be read"):
         load_baseline(tmp_path / "a")
+
+
+def test_a_dataset_that_was_not_read_whole_stays_so(tmp_path: Path) -> None:
+    write_baseline(tmp_path / "a", side(answers([0] * 9, unread=1)))
+    (found,) = load_baseline(tmp_path / "a").items
+    assert isinstance(found, Answers)
+    assert found.unread == 1
+
+
+def test_an_update_that_is_killed_at_any_step_loses_nothing(tmp_path: Path) -> None:
+    """With a real SIGKILL before every change of a file or folder, and before every fsync."""
+    command = [sys.executable, "-m", "tests.reports.killed_update", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) > 20

@@ -1,13 +1,15 @@
 """The gate says no when something got worse or is missing, and only then; the rest it tells."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reports.compare import FAILS, Comparison, compare
-from reports.side import Side
+from reports.compare import Comparison, compare
+from reports.finding import FAILS
+from reports.side import Answers, Side
 from tests.reports.sides import MACHINE, STEADY, answers, counts, key, side, speed
 from zoo.errors import ReportError
 
@@ -22,11 +24,16 @@ def _reason(found: Comparison) -> str:
     return " | ".join(found.findings["reason"].dropna())
 
 
-def _wrong(lost: int, gained: int, images: int = 500) -> tuple[Side, Side]:
-    """Two sides of which the head loses and gains so many right answers."""
+def _rows(lost: int, gained: int, images: int = 500, **changes: object) -> tuple[Answers, Answers]:
+    """Predictions of two sides, of which the head loses and gains so many right answers."""
     base = [0] * lost + [1] * gained + [0] * (images - lost - gained)
     head = [1] * lost + [0] * gained + [0] * (images - lost - gained)
-    return side(answers(base)), side(answers(head))
+    return answers(base, **changes), answers(head, **changes)
+
+
+def _wrong(lost: int, gained: int, images: int = 500) -> tuple[Side, Side]:
+    base, head = _rows(lost, gained, images)
+    return side(base), side(head)
 
 
 # ---- counts
@@ -62,6 +69,57 @@ def test_flips_that_rounding_explains_are_told_with_their_number_and_pass() -> N
     assert len(found.flips) == 5
 
 
+@pytest.mark.parametrize(("lost", "verdict"), [(7, "flipped"), (8, "worse")])
+def test_a_loss_is_significant_below_a_chance_of_one_percent(lost: int, verdict: str) -> None:
+    """Lost answers alone have p = 2 / 2^n: 0.016 of seven, and 0.008 of eight."""
+    assert _verdicts(compare(*_wrong(lost, gained=0, images=5000))) == {"top1": verdict}
+    better = {"worse": "better"}.get(verdict, verdict)
+    assert _verdicts(compare(*_wrong(0, gained=lost, images=5000))) == {"top1": better}
+
+
+@pytest.mark.parametrize(
+    ("flips", "images", "verdict"),
+    [
+        (7, 500, "flipped"),
+        (8, 500, "changed"),
+        (287, 50_000, "flipped"),
+        (288, 50_000, "changed"),
+    ],
+)
+def test_rounding_explains_half_a_percent_of_flips(flips: int, images: int, verdict: str) -> None:
+    """Binomial, at 0.005 an image: the last number with a chance above 0.01, and the next."""
+    lost = flips // 2
+    found = compare(*_wrong(lost, flips - lost, images))
+    assert _verdicts(found) == {"top1": verdict}
+
+
+@pytest.mark.parametrize(("lost", "verdict"), [(8, "flipped"), (11, "flipped"), (12, "worse")])
+def test_the_error_is_bounded_over_all_rows(lost: int, verdict: str) -> None:
+    """Of 20 rows the smallest p value is held to 0.01 / 20: 12 lost answers have 0.0005."""
+    rows = [_rows(0, 0, 50, entry=f"other {i}") for i in range(19)]
+    rows.append(_rows(lost, 0, images=5000))
+    found = compare(side(*(base for base, _ in rows)), side(*(head for _, head in rows)))
+    assert found.findings.set_index("entry").loc["a", "verdict"] == verdict
+    assert found.judged() == {"top1": (20, 20)}
+
+
+def test_a_number_of_flips_is_held_to_the_same_bound() -> None:
+    rows = [_rows(0, 0, 50, entry=f"other {i}") for i in range(19)]
+    for flips, verdict in ((9, "flipped"), (10, "changed")):  # p = 0.00099, 0.00026
+        both = [*rows, _rows(flips // 2, flips - flips // 2)]
+        found = compare(side(*(base for base, _ in both)), side(*(head for _, head in both)))
+        assert found.findings.set_index("entry").loc["a", "verdict"] == verdict
+
+
+def test_rows_that_are_not_judged_take_nothing_from_the_others() -> None:
+    rows = [_rows(8, 0, 5000)]
+    rows += [(answers([0], entry=f"{i}"), answers([0], entry=f"{i}", content="x")) for i in "bcd"]
+    found = compare(side(*(base for base, _ in rows)), side(*(head for _, head in rows)))
+    assert list(found.findings["verdict"]) == ["worse", *["not comparable"] * 3]
+    assert found.judged() == {"top1": (1, 4)}
+    assert found.levels.mcnemar == 0.01
+
+
 @pytest.mark.parametrize("images", [500, 50_000])
 def test_two_percent_of_flips_fail_also_where_no_accuracy_is_lost(images: int) -> None:
     found = compare(*_wrong(lost=images // 100, gained=images // 100, images=images))
@@ -93,7 +151,8 @@ def test_swapping_the_sides_swaps_the_verdict(lost: int, gained: int) -> None:
 def test_images_are_paired_by_name_whatever_their_order(order: list[int]) -> None:
     base = answers([i % 3 for i in range(30)])
     shuffled = answers([i % 3 for i in range(30)])
-    head = type(base)(base.key, "c", shuffled.frame.iloc[order].reset_index(drop=True))
+    frame = shuffled.frame.iloc[order].reset_index(drop=True)
+    head = replace(shuffled, frame=frame)
     assert _verdicts(compare(side(base), side(head))) == {"top1": "same"}
 
 
@@ -113,14 +172,51 @@ def test_an_image_that_only_the_head_has_makes_it_not_comparable() -> None:
 def test_an_image_of_several_right_labels_is_right_with_each_of_them() -> None:
     base, head = answers([0, 0]), answers([0, 3])
     frame = head.frame.assign(right=[True, True])
-    found = compare(side(base), side(type(head)(head.key, "c", frame))).findings.iloc[0]
+    found = compare(side(base), side(replace(head, frame=frame))).findings.iloc[0]
     assert (found["head"], found["flipped"], found["lost"]) == (1.0, 1, 0)
 
 
-def test_images_of_other_bytes_are_not_compared() -> None:
-    found = compare(side(answers([0, 1])), side(answers([0, 1], content="other")))
-    assert _verdicts(found) == {"top1": "not comparable"}
+def test_images_of_other_bytes_are_not_compared_and_the_gate_does_not_pass() -> None:
+    """Not even if counts are the same, as they were while accuracy fell by 4.4 points."""
+    base = side(answers([0] * 500), counts())
+    head = side(answers([1] * 22 + [0] * 478, content="other"), counts())
+    found = compare(base, head)
+    assert _verdicts(found) == {"top1": "not comparable", "params": "same", "macs": "same"}
     assert "other bytes" in _reason(found)
+    assert (found.fails, found.decided) == (False, False)
+
+
+# ---- images that could not be read
+
+
+def test_a_dataset_that_neither_side_could_read_whole_is_no_pass() -> None:
+    both = [side(answers([0] * 100, unread=400)) for _ in "ab"]
+    found = compare(*both)
+    assert _verdicts(found) == {"top1": "not judged"}
+    assert "400 of 500 in the base, 400 of 500 in the head" in _reason(found)
+    assert (found.fails, found.decided) == (False, False)
+
+
+def test_one_unread_image_is_enough_and_a_loss_among_the_others_still_fails() -> None:
+    base, head = side(answers([0] * 500, unread=1)), side(answers([0] * 500, unread=1))
+    assert _verdicts(compare(base, head)) == {"top1": "not judged"}
+    lost = side(answers([1] * 12 + [0] * 488, unread=1))
+    found = compare(base, lost)
+    assert _verdicts(found) == {"top1": "worse"}
+    assert found.fails
+
+
+def test_a_dataset_of_unknown_size_is_taken_as_whole() -> None:
+    """As in baselines that do not say it."""
+    both = side(replace(answers([0] * 5), images_in_dataset=None))
+    assert _verdicts(compare(both, both)) == {"top1": "same"}
+
+
+def test_predictions_without_a_recorded_digest_are_named() -> None:
+    base = side(answers([0] * 5, verified=False), answers([0] * 5, entry="b"))
+    found = compare(base, side(answers([0] * 5), answers([0] * 5, entry="b")))
+    assert found.unverified == ("a",)
+    assert found.decided
 
 
 # ---- speeds
@@ -178,7 +274,32 @@ def test_too_few_runs_are_no_verdict() -> None:
     found = compare(side(speed(STEADY[:4]), counts()), side(speed([50.0], day=2), counts()))
     assert _verdicts(found)["images_per_s"] == "not judged"
     assert "4 runs of the base known, 5 needed" in _reason(found)
-    assert not found.fails
+    assert (found.fails, found.decided) == (False, False)
+
+
+def test_a_speed_nobody_asked_for_and_without_a_band_keeps_no_gate_from_passing() -> None:
+    """An accuracy is always timed end to end as well."""
+    for runs, decided in ((STEADY[:4], True), (STEADY, False)):
+        figure = {"figure": "end_to_end_images_per_s"}
+        base = speed(runs).model_copy(update=figure)
+        other = {**MACHINE, "cores": 16}
+        head = speed([100.0], day=2, machine=other).model_copy(update=figure)
+        found = compare(side(base, counts()), side(head, counts()))
+        assert _verdicts(found)["end_to_end_images_per_s"] == "not comparable"
+        assert found.decided == decided
+        named = compare(side(base, counts()), side(head, counts()), asked=["end_to_end"])
+        assert not named.decided
+
+
+@pytest.mark.parametrize(("rows", "verdict"), [(1, "slower"), (20, "same")])
+def test_a_band_is_wider_the_more_rows_are_judged(rows: int, verdict: str) -> None:
+    """So that untouched rows together leave theirs at most once in a hundred comparisons."""
+    others = [f"other {i}" for i in range(rows - 1)]
+    base = side(speed(STEADY), *(speed(STEADY, entry=name) for name in others))
+    head = side(speed([96.0], day=2), *(speed([100.0], day=2, entry=name) for name in others))
+    row = compare(base, head).findings.set_index("entry").loc["a"]
+    assert row["verdict"] == verdict
+    assert (row["low"] > 96) == (verdict == "slower")
 
 
 def test_a_run_is_not_held_against_itself() -> None:
@@ -194,6 +315,7 @@ def test_a_missing_row_fails_and_an_unexpected_one_is_told() -> None:
     found = compare(side(counts()), side(counts(entry="b")))
     assert list(found.findings["entry"]) == ["a", "a", "b", "b"]
     assert list(found.findings["verdict"]) == ["missing", "missing", "unexpected", "unexpected"]
+    assert found.judged() == {"params": (0, 1), "macs": (0, 1)}
     assert found.fails
 
 
@@ -210,7 +332,7 @@ def test_a_figure_that_the_heads_row_does_not_have_is_told_with_its_reason() -> 
     found = compare(side(speed(STEADY), counts()), head)
     assert _verdicts(found)["images_per_s"] == "not judged"
     assert _reason(found) == "from cached pixels"
-    assert not found.fails
+    assert (found.fails, found.decided) == (False, False)
 
 
 @pytest.mark.parametrize(
@@ -228,20 +350,123 @@ def test_another_device_is_not_comparable_and_never_a_verdict(changes: dict[str,
     assert _verdicts(found)["top1"] == "not comparable"
     assert "device_name CPU one" in _reason(found)
     assert "500 of 500 predictions differ" in _reason(found)
-    assert not found.fails
+    assert (found.fails, found.decided) == (False, False)
 
 
 def test_a_machine_with_other_cores_is_another_machine() -> None:
     base, head = speed(STEADY), speed([50.0], day=2, machine={**MACHINE, "cores": 16})
     found = compare(side(base, counts()), side(head, counts()))
     assert _verdicts(found)["images_per_s"] == "not comparable"
-    assert "cores 2, 16 in the head" in _reason(found)
+    assert "cores 2 → 16" in _reason(found)
 
 
 def test_of_a_baseline_of_two_machines_only_the_heads_own_is_held_against_it() -> None:
     base = side(speed(STEADY, **OTHER), speed(STEADY))
     found = compare(base, side(speed([90.0], day=2)))
     assert list(found.findings["verdict"]) == ["slower"]
+
+
+def test_a_row_of_another_kind_of_device_is_not_passed_over() -> None:
+    """One machine may have both, and one of them may have been lost."""
+    cuda = {"device": "cuda", "device_name": "H100"}
+    base = side(speed(STEADY), speed(STEADY, **cuda))
+    found = compare(base, side(speed([100.0], day=2)))
+    assert list(found.findings["verdict"]) == ["same", "not comparable"]
+    assert "device cuda → cpu" in _reason(found)
+    assert not found.decided
+
+
+def test_what_is_not_asked_for_is_left_out_and_what_is_has_to_be_judged() -> None:
+    base = side(speed(STEADY[:1]), answers([0] * 20), counts())
+    head = side(speed([50.0], day=2), answers([0] * 20), counts(1001))
+    found = compare(base, head, asked=["top1"])
+    assert _verdicts(found) == {"top1": "same"}
+    assert found.decided
+    assert compare(base, head, asked=["top1", "params"]).fails
+    found = compare(side(counts()), side(counts(), answers([0])), asked=["params", "top1"])
+    assert _verdicts(found) == {"params": "same", "top1": "unexpected"}
+    assert (found.unmet, found.fails, found.decided) == (("top1",), False, False)
+
+
+# ---- matched by entry
+
+
+def _by_entry(base: Side, head: Side) -> Comparison:
+    return compare(base, head, match="entry")
+
+
+CHANGED = [
+    ({"preprocess": "resize 248 center crop 224"}, "preprocess: resize 256 → 248"),
+    ({"preprocess": "resize 256 border crop 240"}, "crop 224 → border crop 240"),
+    ({"weights_sha256": "3" * 64}, "weights_sha256 11111111 → 33333333"),
+    ({"batch_size": 16, "precision": "bf16"}, "precision fp32 → bf16; batch_size 8 → 16"),
+    ({"device_name": "CPU two"}, "device_name CPU one → CPU two"),
+]
+
+
+@pytest.mark.parametrize(("changes", "told"), CHANGED)
+def test_a_changed_row_is_judged_by_its_entry_and_the_change_is_named(
+    changes: dict[str, object], told: str
+) -> None:
+    preprocess = "resize 256 center crop 224"
+    base, worse = (one.frame for one in _rows(12, 0))
+    frames = {"worse": (base, worse), "better": (worse, base), "same": (base, base)}
+    for verdict, (ours, theirs) in frames.items():
+        row = answers([0] * 500, preprocess=preprocess)
+        old, new = replace(row, frame=ours), replace(row, frame=theirs)
+        new = replace(new, key=new.key.model_copy(update=changes))
+        found = _by_entry(side(old), side(new))
+        assert _verdicts(found) == {"top1": verdict}
+        assert found.fails == (verdict == "worse")
+        assert found.decided
+        assert told in _reason(found)
+        assert told in found.findings.loc[0, "changes"]
+
+
+def test_other_weights_may_change_predictions_and_another_device_may_not() -> None:
+    base, head = _rows(15, 15)
+    weights = replace(head, key=key(weights_sha256="3" * 64))
+    assert _verdicts(_by_entry(side(base), side(weights))) == {"top1": "same"}
+    device = replace(head, key=key(device_name="CPU two"))
+    assert _verdicts(_by_entry(side(base), side(device))) == {"top1": "changed"}
+
+
+@pytest.mark.parametrize(("lost", "verdict"), [(7, "same"), (8, "worse")])
+def test_by_entry_a_loss_is_significant_at_the_same_level(lost: int, verdict: str) -> None:
+    base, head = _rows(lost, 0, images=5000)
+    head = replace(head, key=key(weights_sha256="3" * 64))
+    assert _verdicts(_by_entry(side(base), side(head))) == {"top1": verdict}
+
+
+def test_of_another_network_more_is_worse_and_less_is_better() -> None:
+    base = side(counts(1000, 2000))
+    for params, verdict in ((1001, "worse"), (999, "better"), (1000, "same")):
+        head = side(counts(params, 2000, network="timm/y"))
+        assert _verdicts(_by_entry(base, head)) == {"params": verdict, "macs": "same"}
+    assert _verdicts(_by_entry(base, side(counts(999, 2000))))["params"] == "differs"
+
+
+def test_by_entry_a_speed_of_another_machine_is_still_not_comparable() -> None:
+    for changes in ({"device_name": "CPU two"}, {"machine": {**MACHINE, "cores": 16}}):
+        head = speed([50.0], day=2, **changes)  # type: ignore[arg-type]
+        found = _by_entry(side(speed(STEADY)), side(head))
+        assert _verdicts(found) == {"images_per_s": "not comparable"}
+        assert not found.decided
+    found = _by_entry(side(speed(STEADY)), side(speed([50.0], day=2, precision="bf16")))
+    assert _verdicts(found) == {"images_per_s": "slower"}
+
+
+def test_by_entry_the_nearest_rows_come_together() -> None:
+    rows = [answers([0] * 20, batch_size=batch) for batch in (8, 32)]
+    changed = [replace(row, key=row.key.model_copy(update={"preprocess": "x"})) for row in rows]
+    found = _by_entry(side(*rows), side(*reversed(changed)))
+    assert list(found.findings["verdict"]) == ["same", "same"]
+    assert set(found.findings["changes"]) == {"preprocess: resize 256 → x"}
+
+
+def test_by_entry_a_row_that_is_gone_is_missing() -> None:
+    found = _by_entry(side(answers([0]), answers([0], entry="b")), side(answers([0])))
+    assert list(found.findings["verdict"]) == ["same", "missing"]
 
 
 @pytest.mark.parametrize(
@@ -253,7 +478,7 @@ def test_another_key_on_the_same_machine_leaves_the_bases_row_missing(
     found = compare(side(answers([0] * 20)), side(answers([0] * 19 + [1], **changes)))
     assert _verdicts(found) == {"top1": "missing"}
     assert found.fails
-    assert "not comparable with what there is" in _reason(found)
+    assert "--match entry judges it" in _reason(found)
     assert "1 of 20 predictions differ" in _reason(found)
     assert list(found.flips["image"]) == ["19.jpg"]
 

@@ -194,11 +194,13 @@ def test_only_a_pass_from_files_that_did_no_more_is_an_end_to_end_figure() -> No
 
 def test_rows_of_two_decoders_are_two_rows_and_the_flips_are_told(tmp_path: Path) -> None:
     store = Store(str(tmp_path))
+    counts = {"images": 3, "correct_top1": 2, "correct_top5": None, "bad_images": ()}
     for decoder, top in (("pillow", [1, 2, 3]), ("torchvision", [1, 5, 3])):
         sink = io.BytesIO()
-        pq.write_table(pa.table({"image": ["a", "b", "c"], "pred": top}), sink)
+        columns = {"image": ["a", "b", "c"], "label": [1, 0, 3], "pred": top}
+        pq.write_table(pa.table(columns), sink)
         key = KEY.model_copy(update={"decoder": decoder}).of("accuracy")
-        store.append(_record(ACCURACY, key=key), sink.getvalue())
+        store.append(_record(ACCURACY.model_copy(update=counts), key=key), sink.getvalue())
     frame = load_frame(str(tmp_path))
     assert frame["decoder"].tolist() == ["pillow", "torchvision"]
     assert frame["flips"].tolist() == [pd.NA, 1]

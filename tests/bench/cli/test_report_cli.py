@@ -9,6 +9,7 @@ import pytest
 
 from bench.cli.main import main
 from reports.baseline import counts_path
+from tests.command import call
 
 Capture = pytest.CaptureFixture[str]
 
@@ -114,3 +115,38 @@ def test_an_audit_loads_no_torch(here: Path) -> None:
         "assert not heavy, heavy\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("a,n,1x1,-1,5,", "params: Input should be greater than or equal to 0"),
+        ("a,n,1x1,99999999999999999999999,5,", "too large"),
+        ("a,n,1x1,5.5,5,", "cannot safely cast"),
+        ("a,,1x1,5,5,", "network: Input should be a valid string"),
+        ("a,n,1x1,5,5,inf", "column 'top1' has a number that is not finite"),
+        ("a,n,1x1,5,5,1e999", "column 'top1' has a number that is not finite"),
+    ],
+)
+def test_an_odd_csv_is_one_line(
+    line: str, reason: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "odd.csv"
+    path.write_text(f"entry,network,input_px,params,macs,top1\n{line}\n")
+    assert call("compare", str(path), str(path)) == 2
+    err = capsys.readouterr().err
+    assert reason in err
+    assert str(path) in err
+    assert len(err.strip().splitlines()) == 1
+
+
+def test_a_csv_that_lacks_columns_is_a_report(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "few.csv"
+    path.write_text("entry,params\nresnet50,25557032\n")
+    assert call("report", "--store", str(path)) == 0
+    path.write_text("entry,top1,images\nresnet50,0.761,50000\n")
+    assert call("report", "--store", str(path)) == 2
+    err = capsys.readouterr().err
+    assert "a row has top1, and no images_in_dataset, top1_low, top1_high" in err

@@ -1,14 +1,22 @@
 """A format changes how a table looks, never what it says, and never runs what stands in it."""
 
+import csv
 import shutil
 import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
 
+import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
 
-from reports.render import SHEET_FORMATS, html, latex, markdown, terminal
+from reports.baseline import load_csv
+from reports.render import SHEET_FORMATS, html, latex, markdown, render, terminal
 from reports.render.sheet import ABSENT, Cell, Heading, Section, Sheet, best_of, number
+from zoo.spreadsheet import guarded, unguarded
+from zoo.text import printable
 
 NASTY = r"a_b & 50% <b>$x^2$</b> | \rm {~#} -- [1] ≠ · –"
 SHEET = Sheet(
@@ -96,6 +104,121 @@ def test_the_terminal_prints_brackets_as_they_are() -> None:
     text = terminal.render(SHEET, width=80)
     assert "[x]" in text
     assert "First" in text
+
+
+ESCAPES = ("\x1b[31m", "\x1b]0;title\x07", "\x9b2J", "\r", "\x00", "\u202e", "\u2028", "\n", "\t")
+ATTACKS = (
+    "[here](https://evil.example)",
+    "![x](https://evil.example/x.png)",
+    "[x][1]",
+    "[1]: https://evil.example",
+    "<https://evil.example>",
+    "https://evil.example",
+    "www.evil.example",
+    "<script>alert(1)</script>",
+    "&lt;b&gt;&#91;",
+    "`code`",
+    "**bold** *it* __bold__ _it_ ~~gone~~",
+    "# heading",
+    "- list",
+    "+ list",
+    "1. list",
+    "12) list",
+    "> quoted",
+    "===",
+    "---",
+    "[ ] box",
+    "a | b",
+    "a\\",
+    "a\\| b",
+    "    code",
+    "$x$",
+)
+
+
+def _sheet_of(text: str) -> Sheet:
+    """Return a sheet that has a text in all places that take one."""
+    row = (Cell(text), Cell(text, bold=True), Cell(text))
+    headings = tuple(Heading(text) for _ in row)
+    return Sheet(text, (text, text), headings, (Section(text, (row,)),), (text, f"a {text}"))
+
+
+def _texts(page: str) -> tuple[set[str], list[str]]:
+    """Return the kinds of all inline tokens of Markdown, and the text of each block."""
+    parser = MarkdownIt("commonmark").enable(["table", "strikethrough"])
+    kinds, texts = set(), []
+    for token in parser.parse(page):
+        kinds.add(token.type)
+        if token.type == "inline":
+            kinds |= {child.type for child in token.children or ()}
+            parts = token.children or ()
+            texts.append("".join(" " if c.type == "hardbreak" else c.content for c in parts))
+    return kinds, texts
+
+
+HARMLESS = {
+    *("inline", "text", "hardbreak", "strong_open", "strong_close"),
+    *("paragraph_open", "paragraph_close"),
+    *("table_open", "table_close", "thead_open", "thead_close", "tbody_open", "tbody_close"),
+    *("tr_open", "tr_close", "th_open", "th_close", "td_open", "td_close"),
+    *("bullet_list_open", "bullet_list_close", "list_item_open", "list_item_close"),
+}
+
+
+def _is_plain(text: str) -> None:
+    """Assert that Markdown shows a text as it is, wherever it is."""
+    kinds, texts = _texts(markdown.render(_sheet_of(text)))
+    assert kinds <= HARMLESS, kinds - HARMLESS
+    shown = " ".join(printable(text).split())
+    assert sum(" ".join(part.split()) == shown for part in texts) >= 8, texts
+
+
+@pytest.mark.parametrize("text", ATTACKS)
+def test_markdown_shows_what_would_be_markup_as_it_is(text: str) -> None:
+    _is_plain(text)
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.text("ab1 []()!<>*_~`#-+=|\\&;:/.@$'\"", min_size=1, max_size=12))
+def test_markdown_shows_any_text_as_it_is(text: str) -> None:
+    if text.strip() and "@" not in text and "](" not in text:
+        _is_plain(text.strip())
+
+
+def test_markdown_makes_no_link_of_a_bare_address_and_names_no_person() -> None:
+    text = markdown.render(_sheet_of("https://a.example www.b.example WWW.c.example @somebody"))
+    for link in ("https://", "www.", "WWW.", "@somebody"):
+        assert link not in text
+
+
+@pytest.mark.parametrize("escape", ESCAPES)
+@pytest.mark.parametrize("form", SHEET_FORMATS)
+def test_no_format_has_what_a_terminal_obeys_or_breaks_a_line(form: str, escape: str) -> None:
+    sheet = _sheet_of(f"a{escape}b")
+    text = render(pd.DataFrame(), lambda frame: sheet, form).decode()
+    plain = render(pd.DataFrame(), lambda frame: _sheet_of("a b"), form).decode()
+    assert not set(text) & set("\x1b\x07\x9b\r\x00\u202e\u2028\t")
+    assert form == "terminal" or text.count("\n") == plain.count("\n")  # a terminal folds
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t=", "\r=", "\n@", "＝", "'=", "''@"])
+def test_csv_has_no_formula_and_is_read_back(start: str, tmp_path: Path) -> None:
+    name = f'{start}HYPERLINK("https://evil.example")'
+    frame = pd.DataFrame({"entry": [name, "b", None], "top1": [-0.5, 0.5, None]})
+    frame = frame.astype({"entry": "string", "top1": "Float64"})
+    path = tmp_path / "report.csv"
+    path.write_bytes(render(frame, lambda frame: SHEET, "csv"))
+    with path.open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert rows[0]["entry"].lstrip()[0] not in "=+-@\t\r\n＝"
+    assert rows[0]["top1"] == "-0.5"  # a number stays one
+    assert load_csv(path)["entry"].tolist()[:2] == [printable(name), "b"]
+
+
+@given(st.text())
+def test_a_guarded_cell_comes_back(text: str) -> None:
+    assert unguarded(guarded(text)) == text
+    assert guarded(text)[:1] not in set("=+-@\t\r\n")
 
 
 def test_every_format_is_there() -> None:

@@ -9,7 +9,11 @@ from hypothesis import strategies as st
 from reports.render.junit import Case, render
 
 _CASES = st.builds(
-    Case, st.text(), st.text(), st.sampled_from(["passed", "failure", "skipped"]), st.text()
+    Case,
+    st.text(),
+    st.text(),
+    st.sampled_from(["passed", "failure", "error", "skipped"]),
+    st.text(),
 )
 
 
@@ -19,8 +23,14 @@ def test_another_library_reads_the_same_outcomes(cases: list[Case]) -> None:
     content = render("gate", cases)
     (suite,) = junitparser.JUnitXml.fromstring(content)
     assert (suite.name, suite.tests) == ("gate", len(cases))
-    kinds = {"passed": [], "failure": [junitparser.Failure], "skipped": [junitparser.Skipped]}
+    kinds = {
+        "passed": [],
+        "failure": [junitparser.Failure],
+        "error": [junitparser.Error],
+        "skipped": [junitparser.Skipped],
+    }
     assert [[type(r) for r in case.result] for case in suite] == [kinds[c.outcome] for c in cases]
+    assert suite.errors == sum(case.outcome == "error" for case in cases)
     assert suite.failures == sum(case.outcome == "failure" for case in cases)
     assert ElementTree.fromstring(content).tag == "testsuites"
 
