@@ -215,8 +215,9 @@ def _untimed(lines: list[pd.Series]) -> dict[str, list[str]]:
 def _noise(row: Any, prefix: str) -> str:
     """Return how uneven the steps were."""
     spread = number(row[f"{prefix}step_iqr_s"] / row[f"{prefix}step_median_s"], scale=100, digits=1)
-    error = number(row[f"{prefix}step_median_rse"], scale=100, digits=1)
-    text = f"steps' quartiles {spread} % apart, standard error {error} %"
+    rse = row[f"{prefix}step_median_rse"]
+    error = "unknown" if pd.isna(rse) else f"{number(rse, scale=100, digits=1)} %"
+    text = f"steps' quartiles {spread} % apart, standard error {error}"
     throttled = row[f"{prefix}throttled_steps"]
     if pd.isna(throttled) or not throttled:
         return text

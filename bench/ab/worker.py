@@ -109,6 +109,11 @@ def _prepare(revision: str | None) -> str | None:
     except Exception as error:  # whatever an installation does, it costs this side
         traceback.print_exc()
         return f"{sys.executable} cannot import what a network needs: {_told(error)}"
+    if sys.modules["torch"].cuda.is_initialized():
+        return (
+            f"{sys.executable}: importing the networks' packages started CUDA, which forks cannot "
+            "use; have them start it when a network is built"
+        )
     return None
 
 
