@@ -81,7 +81,8 @@ def _evidence(below: int, pairs: int) -> float:
     return comb(2 * below, below) * comb(2 * above, above) / comb(pairs, below) / 2**pairs
 
 
-@pytest.mark.parametrize("pairs", [10, 11, 14, 15, 20, 37, 60, 100, 200])
+# At 52, 63, 89 and 141 pairs the evidence of a rank is nearest to 100.
+@pytest.mark.parametrize("pairs", [10, 11, 14, 15, 20, 37, 52, 63, 89, 141, 200])
 def test_the_interval_leaves_out_what_the_signs_rule_out(pairs: int) -> None:
     """Its ends are the first order statistics at which the evidence is below 100."""
     values = np.random.default_rng(pairs).normal(0, 0.1, pairs)

@@ -8,7 +8,6 @@ from math import exp
 import pytest
 
 from bench.ab.pairs import MAX_ROUNDS, MAX_STEPS, Name, Turn, take_pairs
-from bench.ab.threads import fewest_threads
 from bench.records import Pair
 from bench.stats import MIN_PAIRS, Judgement
 
@@ -161,27 +160,3 @@ def test_short_steps_are_gathered_into_turns_of_the_slower_side(
     rounds = [one for pair in pairs for one in pair.rounds]
     assert {len(one.a_steps_s) for one in rounds} == {steps}
     assert {len(one.b_steps_s) for one in rounds} == {steps}
-
-
-class Threads:
-    """A side whose step's seconds depend on the threads."""
-
-    def __init__(self, step_s: dict[int, float]) -> None:
-        self._step_s = step_s
-        self.threads = 0
-
-    def use_threads(self, threads: int) -> None:
-        self.threads = threads
-
-    def turn(self, steps: int) -> Sequence[float]:
-        return [self._step_s[self.threads]] * steps
-
-
-def test_threads_are_those_that_pay() -> None:
-    assert fewest_threads(Threads({4: 1.0, 2: 1.9, 1: 3.8}), 4) == 4
-    assert fewest_threads(Threads({4: 1.0, 2: 1.05, 1: 2.0}), 4) == 2
-    assert fewest_threads(Threads({2: 1.0, 1: 0.4}), 2) == 1
-    assert fewest_threads(Threads({1: 1.0}), 1) == 1
-    # Both sides of a tenth.
-    assert fewest_threads(Threads({2: 1.0, 1: 1.09}), 2) == 1
-    assert fewest_threads(Threads({2: 1.0, 1: 1.11}), 2) == 2
