@@ -13,7 +13,7 @@ from bench.stats import CHANGED_BEYOND, MIN_PAIRS, SAME_WITHIN, judge
 from reports.render import DATA_FORMATS, SHEET_FORMATS
 from reports.render import render as render_as
 from reports.render.sheet import ABSENT, Cell, Heading, Section, Sheet, number
-from zoo.errors import StoreError
+from zoo.errors import StoreError, first_line
 
 # Told of each side where they differ.
 _VERSIONS = ("python", "torch", "torchvision", "timm", "cuda", "cudnn", "torch_threads")
@@ -31,8 +31,8 @@ def read(path: str | Path) -> Comparison:
     """
     try:
         content = json.loads(Path(path).read_bytes())
-        version = content["schema_version"]
-        if version > COMPARISON_SCHEMA_VERSION:
+        version = content.get("schema_version") if isinstance(content, dict) else None
+        if isinstance(version, int) and version > COMPARISON_SCHEMA_VERSION:
             raise StoreError(
                 f"{path}: written by a newer zoobench (comparison schema {version}, this one reads "
                 f"{COMPARISON_SCHEMA_VERSION}); upgrade zoobench"
@@ -42,11 +42,10 @@ def read(path: str | Path) -> Comparison:
         raise StoreError(f"{path}: cannot be read: {error.strerror}") from None
     except ValidationError as error:
         first = error.errors()[0]
-        field = ".".join(map(str, first["loc"]))
+        field = ".".join(map(str, first["loc"])) or "the file"
         raise StoreError(f"{path}: not a comparison: {field}: {first['msg']}") from None
-    except (ValueError, LookupError, TypeError, RecursionError) as error:
-        reason = f"{type(error).__name__} {error}".splitlines()[0]
-        raise StoreError(f"{path}: not a comparison: {reason}") from None
+    except (ValueError, RecursionError) as error:
+        raise StoreError(f"{path}: not a comparison: {first_line(error)}") from None
 
 
 def frame(comparison: Comparison) -> pd.DataFrame:

@@ -176,12 +176,16 @@ def test_a_comparison_of_schema_2_is_read_as_the_pairs_that_it_had(tmp_path: Pat
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("", "not a comparison"),
-        ("[1]", "not a comparison"),
-        ("null", "not a comparison"),
-        ("{}", "not a comparison: KeyError 'schema_version'"),
-        ('{"schema_version": "2"}', "not a comparison"),
-        ('{"schema_version": 4}', "newer zoobench \\(comparison schema 4, this one reads 3"),
+        ("", "not a comparison: Expecting value"),
+        ("[1]", "not a comparison: the file: Input should be a valid dictionary"),
+        ("null", "not a comparison: the file: Input should be"),
+        ("{}", "not a comparison: started_at: Field required"),
+        (
+            '{"schema_version": "two"}',
+            "not a comparison: schema_version: Input should be a valid int",
+        ),
+        ('{"schema_version": 0}', "not a comparison: schema_version: Input should be greater"),
+        ('{"schema_version": 4}', r"newer zoobench \(comparison schema 4, this one reads 3"),
         ('{"schema_version": 3, "kind": "record"}', "not a comparison: kind"),
         ("[" * 100_000, "not a comparison"),
         ("\xff\x00", "not a comparison"),
