@@ -59,7 +59,7 @@ def take_pairs(
         began = now()
         first: Name = "a" if coin.random() < 0.5 else "b"
         with open_pair(first) as (a, b):
-            warm = _warm_up(a, b, a_first=first == "a")
+            warm = _warm_up(a, b) if first == "a" else _warm_up(b, a)
             open_s = now() - began
             size = size or _size(warm, open_s, budget_s)
             rounds = tuple(
@@ -80,12 +80,11 @@ class _Size:
     rounds: int
 
 
-def _warm_up(a: Turn, b: Turn, *, a_first: bool) -> tuple[float, float]:
-    """Run single steps in turns; return the median seconds of a's and of b's."""
-    order = (a, b) if a_first else (b, a)
-    turns = [[turn(1)[0] for turn in order] for _ in range(_WARM_UP_TURNS)]
-    first_s, second_s = (median(step_s) for step_s in zip(*turns, strict=True))
-    return (first_s, second_s) if a_first else (second_s, first_s)
+def _warm_up(first: Turn, second: Turn) -> tuple[float, float]:
+    """Run single steps in turns; return the median seconds of each side's."""
+    turns = [(first(1)[0], second(1)[0]) for _ in range(_WARM_UP_TURNS)]
+    first_s, second_s = (median(steps_s) for steps_s in zip(*turns, strict=True))
+    return first_s, second_s
 
 
 def _size(warm: tuple[float, float], open_s: float, budget_s: float) -> _Size:
