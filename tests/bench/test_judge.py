@@ -137,6 +137,23 @@ def test_both_sides_of_each_line(low: float, high: float, verdict: Verdict) -> N
         assert judge([low * line] * 5 + [high * line] * 5, threshold).verdict == verdict
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "verdict"),
+    [
+        (0.0, 0.75, "ambiguous"),
+        (-0.75, 0.0, "ambiguous"),
+        (0.5, 0.8, "ambiguous"),
+        (-0.8, -0.5, "ambiguous"),
+        (0.75, 0.75, "slower"),
+        (-0.75, -0.75, "faster"),
+    ],
+)
+def test_a_ratio_on_a_line_is_on_neither_side_of_it(
+    low: float, high: float, verdict: Verdict
+) -> None:
+    assert judge([low * LINE] * 5 + [high * LINE] * 5, THRESHOLD).verdict == verdict
+
+
 def test_the_lines_are_of_the_threshold_as_a_ratio() -> None:
     """Twice as slow is as far from the same as twice as fast: 100 % is a ratio of 2 or 1/2."""
     assert judge([0.74 * log(2)] * 10, 1.0).verdict == "same"

@@ -86,6 +86,17 @@ def test_the_budget_counts_the_starts_and_the_last_pair_is_finished() -> None:
     assert len({len(pair.rounds) for pair in pairs}) == 1
 
 
+@pytest.mark.parametrize(("budget_s", "pairs"), [(2.0, 1), (2.001, 2)])
+def test_a_budget_that_is_just_spent_is_spent(budget_s: float, pairs: int) -> None:
+    """1 s to start, six steps of 0.125 s to warm up, and a round: 2 s per pair, exactly."""
+    assert len(Machine(0.125, 0.125, open_s=1).pairs(budget_s=budget_s)) == pairs
+
+
+def test_each_pair_keeps_how_long_it_took_to_open() -> None:
+    pairs = Machine(0.125, 0.125, open_s=1).pairs()
+    assert [pair.open_s for pair in pairs] == pytest.approx([1.75] * len(pairs))
+
+
 def test_every_budget_has_a_pair() -> None:
     assert len(Machine(3, 3).pairs(budget_s=0)) == 1
 
