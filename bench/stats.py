@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 _BLOCKS = 10
 # What a sample must be worth, in independent values, for its median's error to be known.
 _MIN_INDEPENDENT = 5
-# The largest first-order autocorrelation that is told from a walk.
+# The largest first-order autocorrelation that is distinguished from a walk.
 _MOST_PHI = 0.98
 
 

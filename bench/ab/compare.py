@@ -84,7 +84,7 @@ def _compare_entry(
     batch_size: int | None,
     listen: Listener,
 ) -> dict[str, Any]:
-    """Return the fields that an entry's row has beside its name: pairs, or a reason.
+    """Return the fields of an entry's row except its name: pairs, or a reason.
 
     A first opening, which is not measured, chooses the threads of all pairs and fills the caches.
     """

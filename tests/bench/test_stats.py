@@ -359,8 +359,22 @@ def test_of_steps_worth_fewer_than_five_no_error_is_known() -> None:
         assert math.isinf(median_rse(series)) == (worth < 5)
 
 
-def test_the_error_is_of_the_order_statistics_that_bound_the_median() -> None:
-    """Of nine independent values: 4 ± 0.98 · 3 is 1.06 to 6.94, so the ranks 1 and 7."""
-    values = [5.0, 1.0, 9.0, 2.0, 7.0, 3.0, 8.0, 4.0, 6.0]
+@pytest.mark.parametrize(
+    ("count", "low", "high"),
+    [
+        (9, 1, 7),  # 4 ± 0.98 · 3 is 1.06 to 6.94
+        (10, 1, 8),  # 4.5 ± 0.98 · 3.162 is 1.40 to 7.60
+        (11, 1, 9),  # 5 ± 0.98 · 3.317 is 1.75 to 8.25
+        (6, 0, 5),  # 2.5 ± 0.98 · 2.449 is 0.10 to 4.90
+        (5, 0, 4),  # 2 ± 0.98 · 2.236 is -0.19 to 4.19
+    ],
+)
+def test_the_error_is_of_the_order_statistics_that_bound_the_median(
+    count: int, low: int, high: int
+) -> None:
+    """Of independent values, of which each square has a rank."""
+    squares = [float(i * i) for i in range(1, count + 1)]
+    values = [v for pair in zip(squares[::-1], squares, strict=True) for v in pair][:count]
     assert autocorrelation_time(values) == 1
-    assert median_rse(values) == pytest.approx((8 - 2) / (2 * 1.96) / 5)
+    error = (squares[high] - squares[low]) / (2 * 1.96)
+    assert median_rse(values) == pytest.approx(error / float(np.median(squares)))
