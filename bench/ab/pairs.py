@@ -39,8 +39,8 @@ def take_pairs(
     """Return the pairs of processes that a row took.
 
     A process may be slow for as long as it lives, which its own rounds do not show; so each pair
-    counts once, and the next one has other processes. Which side is started first, and which has the
-    first turn of a round, is random: the sides of an untouched pair are exchangeable, whatever
+    counts once, and the next one has other processes. Which side is started first, and which has
+    the first turn of a round, is random: the sides of an untouched pair are exchangeable, whatever
     disturbs the machine. The first pair decides how large all pairs are. Pairs end when their
     verdict is clear, or when the budget is spent; the last one is finished.
 

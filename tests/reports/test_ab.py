@@ -125,6 +125,23 @@ def test_a_terminal_of_80_columns_holds_it_and_says_why_rows_failed() -> None:
     assert "ambiguous: few: 9 of at least 10 pairs in 60 s; give a larger --budget" in text
 
 
+@pytest.mark.parametrize(
+    ("rows", "notes"),
+    [
+        ([FEW], ["few: 9 of at least 10 pairs"]),
+        ([NOISY], ["too noisy"]),
+        ([FEW, NOISY], ["too noisy", "few: 9 of"]),
+        ([_row("one", 1.0)], []),
+    ],
+)
+def test_an_ambiguous_row_says_why(rows: list[ComparedRow], notes: list[str]) -> None:
+    comparison = _comparison(*rows)
+    ambiguous = [note for note in sheet(frame(comparison), comparison).notes if "ambiguous" in note]
+    assert len(ambiguous) == len(notes)
+    for found, part in zip(ambiguous, notes, strict=True):
+        assert part in found
+
+
 def test_versions_that_differ_are_told_of_each_side() -> None:
     row = _row("one", 1.0, b={"conditions": {"torch": "2.15.0"}})
     comparison = _comparison(row)
