@@ -420,17 +420,36 @@ class Side(Model):
     commit: str | None = None
 
 
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
 class Round(Model):
     """One round: both sides' turns, one after the other; the seconds of every step."""
 
     first: Literal["a", "b"]
-    a_steps_s: tuple[float, ...]
-    b_steps_s: tuple[float, ...]
+    a_steps_s: tuple[Seconds, ...] = Field(min_length=1)
+    b_steps_s: tuple[Seconds, ...] = Field(min_length=1)
 
     @property
     def log_ratio(self) -> float:
         """Return the logarithm of head's (b) median step over base's (a)."""
         return log(median(self.b_steps_s) / median(self.a_steps_s))
+
+
+class Pair(Model):
+    """A process of each side, and the rounds that the two took in turns.
+
+    ``first`` was started first; ``open_s`` are the seconds until both were warm, None if unknown.
+    """
+
+    first: Literal["a", "b"]
+    open_s: float | None
+    rounds: tuple[Round, ...] = Field(min_length=1)
+
+    @property
+    def log_ratio(self) -> float:
+        """Return the median of its rounds' log ratios: a pair counts once."""
+        return median(one.log_ratio for one in self.rounds)
 
 
 class ComparedRow(Model):
@@ -442,24 +461,37 @@ class ComparedRow(Model):
     reason: str | None = None
     batch_size: int | None = None
     threads: int | None = None
-    rounds: tuple[Round, ...] = ()
-    # By fresh processes, where the first found a change.
-    again: tuple[Round, ...] = ()
+    pairs: tuple[Pair, ...] = ()
     seconds: float
     # Of each side: versions, device, threads, load; and what its revision's folder gave.
     a: dict[str, Any] | None = None
     b: dict[str, Any] | None = None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _of_schema_2(cls, fields: Any) -> Any:
+        """Read a row of schema 2, whose series are rounds of one pair each, started a before b."""
+        if not isinstance(fields, dict) or "rounds" not in fields:
+            return fields
+        others = {k: v for k, v in fields.items() if k not in ("rounds", "again")}
+        series = [fields["rounds"], fields.get("again")]
+        pairs = [{"first": "a", "open_s": None, "rounds": rounds} for rounds in series if rounds]
+        return {**others, "pairs": pairs}
+
+
+# 3: pairs of processes instead of one or two long series of rounds.
+COMPARISON_SCHEMA_VERSION = 3
+
 
 class Comparison(Model):
-    """Base (a) against head (b) inside one run: the raw rounds of every row."""
+    """Base (a) against head (b) inside one run: the raw rounds of every pair of every row."""
 
-    schema_version: int = SCHEMA_VERSION
+    schema_version: int = Field(default=COMPARISON_SCHEMA_VERSION, ge=1)
     kind: Literal["comparison"] = "comparison"
     started_at: str
-    threshold: float
+    threshold: float = Field(gt=0, allow_inf_nan=False)
     budget_s: float
-    # Of the order of turns.
+    # Of the order in which processes are started and take turns.
     seed: int
     a: Side
     b: Side

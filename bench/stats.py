@@ -1,16 +1,21 @@
 """Intervals and summaries, on plain numbers."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import takewhile
+from functools import cache
+from statistics import median
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-# A sample is cut into so many blocks, in the order of time, to see drift and bursts.
+# A sample is cut into this number of blocks, in the order of time, to see drift and bursts.
 _BLOCKS = 10
+# What a sample must be worth, in independent values, for its median's error to be known.
+_MIN_INDEPENDENT = 5
+# The largest first-order autocorrelation that is distinguished from a walk.
+_MOST_PHI = 0.98
 
 
 @dataclass(frozen=True)
@@ -21,15 +26,23 @@ class Interval:
     high: float
 
 
+# Below, the 99th percentile is an extrapolation: of ten steps it would be their maximum, nearly.
+P99_MIN_STEPS = 100
+
+
 @dataclass(frozen=True)
 class StepSummary:
-    """Seconds a step: median and its relative standard error, quartiles' range, percentiles."""
+    """Seconds per step: median and its relative standard error, quartiles' range, percentiles.
+
+    ``median_rse`` is infinite where it is unknown, and ``p99_s`` None for fewer than
+    ``P99_MIN_STEPS`` steps.
+    """
 
     median_s: float
     median_rse: float
     iqr_s: float
     p90_s: float
-    p99_s: float
+    p99_s: float | None
 
 
 def wilson(correct: int, images: int, confidence: float = 0.95) -> Interval:
@@ -45,25 +58,32 @@ def wilson(correct: int, images: int, confidence: float = 0.95) -> Interval:
 
 
 def summarize(steps_s: Sequence[float]) -> StepSummary:
-    """Summarize raw steps; percentiles interpolate linearly."""
-    q25, q50, q75, q90, q99 = np.percentile(steps_s, [25, 50, 75, 90, 99])
-    rse = median_rse(steps_s)
-    return StepSummary(float(q50), rse, float(q75 - q25), float(q90), float(q99))
+    """Summarize raw steps, at least one; percentiles interpolate linearly."""
+    q25, q50, q75, q90, q99 = (float(q) for q in np.percentile(steps_s, [25, 50, 75, 90, 99]))
+    p99_s = q99 if len(steps_s) >= P99_MIN_STEPS else None
+    return StepSummary(q50, median_rse(steps_s), q75 - q25, q90, p99_s)
 
 
 def median_rse(values: Sequence[float] | NDArray[np.float64]) -> float:
     """Return the relative standard error of the median of a series, as a fraction.
 
-    It is the larger of two estimates. Order statistics need no distribution, but take the values
-    as independent: the ranks n/2 ± 0.98 √n bound the median at 95 % (H. A. David, Order
-    Statistics, 1981, section 2.5). The medians of ten blocks in the order of time also see drift
-    and bursts; they need at least 20 values. Of one value nothing is known: infinity.
+    It is the larger of two estimates. The order statistics n/2 ± 0.98 √(n τ) bound the median at
+    95 % (H. A. David, Order Statistics, 1981, section 2.5), where τ is the autocorrelation time: n
+    values are worth n/τ independent ones. The medians of ten blocks in the order of time also see
+    drift and bursts; they need at least 20 values. Infinity where the values are worth fewer than
+    five independent ones: what the series says of its own error is then too uncertain.
+
+    Args:
+        values: positive, in the order of time.
     """
     count = len(values)
-    if count < 2:
+    if count < _MIN_INDEPENDENT:
+        return math.inf
+    time = autocorrelation_time(values)
+    if count / time < _MIN_INDEPENDENT:
         return math.inf
     ordered = np.sort(values)
-    half_width = 0.98 * math.sqrt(count)
+    half_width = 0.98 * math.sqrt(count * time)
     low = max(0, math.floor((count - 1) / 2 - half_width))
     high = min(count - 1, math.ceil((count - 1) / 2 + half_width))
     error = float(ordered[high] - ordered[low]) / (2 * 1.96)
@@ -71,6 +91,39 @@ def median_rse(values: Sequence[float] | NDArray[np.float64]) -> float:
         medians = [float(np.median(block)) for block in np.array_split(values, _BLOCKS)]
         error = max(error, float(np.std(medians, ddof=1)) / math.sqrt(_BLOCKS))
     return error / float(np.median(ordered))
+
+
+def autocorrelation_time(values: Sequence[float] | NDArray[np.float64]) -> float:
+    """Return how many values of a series are worth an independent one: 1 if they are independent.
+
+    By the autocorrelation of ranks, which outliers do not move. The larger of two estimates: the
+    initial monotone sequence of sums of neighbouring lags (C. J. Geyer, Statistical Science 7,
+    1992), and that of a first-order autoregression, (1 + φ)/(1 - φ), whose φ is corrected for the
+    bias of a short series (F. H. C. Marriott and J. A. Pope, Biometrika 41, 1954).
+
+    Args:
+        values: at least two, in the order of time.
+    """
+    lags = _rank_autocorrelation(values)
+    count = len(lags)
+    first = float(lags[1])
+    phi = min(max(first + (1 + 3 * first) / count, 0.0), _MOST_PHI)
+    even = count // 2 * 2
+    sums = np.minimum.accumulate(lags[0:even:2] + lags[1:even:2])
+    geyer = 2 * float(sums[sums > 0].sum()) - 1
+    return max(1.0, geyer, (1 + phi) / (1 - phi))
+
+
+def _rank_autocorrelation(values: Sequence[float] | NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the autocorrelation of ranks at lags 0 to n - 1; of equal values, none but at 0."""
+    from scipy.stats import rankdata
+
+    ranks = rankdata(values) - (len(values) + 1) / 2
+    if not ranks.any():
+        return np.eye(1, len(values))[0]
+    power = np.abs(np.fft.rfft(ranks, 2 * len(ranks))) ** 2  # padded: lags must not wrap around
+    products = np.fft.irfft(power)[: len(ranks)]
+    return np.asarray(products / products[0], np.float64)
 
 
 def median_in_units(
@@ -167,13 +220,12 @@ def _of_one_more(runs: Sequence[float]) -> tuple[float, float]:
 
 Verdict = Literal["same", "slower", "faster", "ambiguous"]
 
-# When paired rounds are looked at: after so many, and then after half as many again.
-FIRST_LOOK = 30
-_LOOKS_GROW = 1.5
-# How often all looks together may miss the true ratio; half of it is for the last look.
+# How often the interval of the ratio may miss it, over all looks together.
 _ALPHA = 0.01
-# Parts of the threshold, as a logarithm. A slow-down of the threshold's size lies well beyond the
-# first, so that it is found though rounds are few and a change seldom measures as it was meant.
+# With fewer pairs even signs that all agree bound nothing at that error.
+MIN_PAIRS = 10
+# Parts of the threshold, as a logarithm. A slow-down of the threshold's size is well beyond the
+# first, so that it is found though pairs are few and a change seldom measures as it was meant.
 SAME_WITHIN = 0.75
 CHANGED_BEYOND = 0.5
 
@@ -182,8 +234,8 @@ CHANGED_BEYOND = 0.5
 class Judgement:
     """How head compares with base: the median ratio of head's seconds to base's, and a verdict.
 
-    The interval holds the true median ratio with 99 % confidence, however many looks there were;
-    it is None while the rounds are too few to bound it.
+    The interval contains the true median ratio of pairs with 99 % confidence, however often it was
+    looked at; it is None while the pairs are too few to bound it.
     """
 
     verdict: Verdict
@@ -191,74 +243,46 @@ class Judgement:
     interval: Interval | None
 
 
-def next_look(rounds: int) -> int:
-    """Return after how many rounds, more than so many, the next look is due."""
-    return next(size for size in _look_sizes() if size > rounds)
+def judge(log_ratios: Sequence[float], threshold: float) -> Judgement:
+    """Judge pairs of processes, each by the logarithm of head's seconds over base's.
 
+    The interval is the sign test's, as a confidence sequence: it may be looked at after every pair,
+    and the pairs may end at any time. If m is the true median, the signs of the pairs' differences
+    from m are a fair coin's. The mixture of the likelihoods of all other coins, with the weights of
+    Beta(1/2, 1/2), over the fair coin's is then a martingale, which ever reaches 1/0.01 with a
+    chance of 0.01 at most (H. Robbins, Annals of Mathematical Statistics 41, 1970; Ville's
+    inequality). The interval leaves out every m whose signs reach it. Nothing is supposed of the
+    noise's shape, but the pairs have to be independent.
 
-def judge(log_ratios: Sequence[float], threshold: float, *, last: bool) -> Judgement:
-    """Judge paired rounds, each the logarithm of head's seconds over base's.
-
-    The interval of the median is the sign test's, which supposes no shape of the noise (Conover,
-    Practical Nonparametric Statistics, 1999, section 3.2). Looks come at set sizes, whatever was
-    seen, and share an error of 0.01 (Bonferroni's bound, spent look by look as Lan and DeMets do,
-    Biometrika 70, 1983): the k-th has 0.005/(k(k+1)), which sums to at most 0.005, and the last
-    one, when the budget is spent, has 0.005.
-
-    ``same``: the whole interval lies within ``SAME_WITHIN`` of the threshold, so that no change of
-    its size is there. ``slower``, ``faster``: it does not, and lies wholly beyond
-    ``CHANGED_BEYOND`` of it. ``ambiguous``: it is too wide for either.
+    ``same``: the whole interval is within ``SAME_WITHIN`` of the threshold, so that there is no
+    change of its size. ``slower``, ``faster``: it is not, and is wholly beyond ``CHANGED_BEYOND``
+    of it. ``ambiguous``: it is too wide for either, or the pairs are fewer than ``MIN_PAIRS``.
 
     Args:
-        log_ratios: one a round, at least one.
+        log_ratios: one per pair, at least one, finite.
         threshold: the change that must be found, as a fraction: 0.05 is 5 %.
-        last: no further look will come.
     """
-    ratio = float(np.exp(np.median(log_ratios)))
-    bounds = _median_interval(log_ratios, 1 - _error_of_look(len(log_ratios), last=last))
-    if bounds is None:
+    ordered = sorted(log_ratios)
+    ratio = math.exp(median(ordered))
+    rank = _rank(len(ordered))
+    if rank is None:
         return Judgement("ambiguous", ratio, None)
-    interval = Interval(float(np.exp(bounds.low)), float(np.exp(bounds.high)))
-    return Judgement(_verdict(bounds, float(np.log1p(threshold))), ratio, interval)
+    bounds = Interval(ordered[rank], ordered[-1 - rank])
+    interval = Interval(math.exp(bounds.low), math.exp(bounds.high))
+    return Judgement(_verdict(bounds, math.log1p(threshold)), ratio, interval)
 
 
-def conclude(log_ratios: Sequence[float], threshold: float) -> Judgement:
-    """Judge rounds that have ended: at a look that was clear, or else because of the budget."""
-    found = judge(log_ratios, threshold, last=False)
-    return judge(log_ratios, threshold, last=True) if found.verdict == "ambiguous" else found
+@cache
+def _rank(pairs: int) -> int | None:
+    """Return which order statistic, from 0 and from either end, bounds the median; None if none."""
+    from scipy.special import betaln
 
+    def log_evidence(below: int) -> float:
+        mixture = betaln(below + 0.5, pairs - below + 0.5) - betaln(0.5, 0.5)
+        return float(mixture + pairs * math.log(2))
 
-def conclude_row(
-    first: Sequence[float], again: Sequence[float], threshold: float
-) -> tuple[Verdict, Judgement]:
-    """Judge a row by its rounds, and by those of fresh processes where the first found a change.
-
-    A process may be slow for as long as it lives, because its threads share a core with a
-    neighbour's; its own rounds, however many, do not show that. So a change is one that both series
-    find; else the second has the last word, and opposite changes are ambiguous. Returned with the
-    verdict is the judgement of the last series, whose ratio did not decide that it be taken.
-
-    Args:
-        first: the logarithm of head's seconds over base's, one a round.
-        again: the same of fresh processes; empty if there were none.
-        threshold: the change that must be found, as a fraction.
-    """
-    found = conclude(first, threshold)
-    if not again:
-        return found.verdict, found
-    last = conclude(again, threshold)
-    return together(found, last), last
-
-
-def together(change: Judgement, last: Judgement) -> Verdict:
-    """Return the verdict of a row whose first series found a change."""
-    opposite = is_change(last) and last.verdict != change.verdict
-    return "ambiguous" if opposite else last.verdict
-
-
-def is_change(found: Judgement) -> bool:
-    """Return whether the verdict is slower or faster."""
-    return found.verdict in ("slower", "faster")
+    ruled_out = sum(log_evidence(r) >= -math.log(_ALPHA) for r in range(pairs // 2 + 1))
+    return ruled_out - 1 if ruled_out else None
 
 
 def _verdict(log_ratio: Interval, line: float) -> Verdict:
@@ -270,28 +294,3 @@ def _verdict(log_ratio: Interval, line: float) -> Verdict:
     if log_ratio.high < -changed:
         return "faster"
     return "ambiguous"
-
-
-def _look_sizes() -> Iterator[int]:
-    size = FIRST_LOOK
-    while True:
-        yield size
-        size = math.ceil(_LOOKS_GROW * size)
-
-
-def _error_of_look(rounds: int, *, last: bool) -> float:
-    """Return what the look after so many rounds may spend of the error."""
-    if last:
-        return _ALPHA / 2
-    look = 1 + sum(1 for _ in takewhile(lambda size: size < rounds, _look_sizes()))
-    return _ALPHA / 2 / (look * (look + 1))
-
-
-def _median_interval(values: Sequence[float], confidence: float) -> Interval | None:
-    """Return the interval between order statistics, or None if there are too few."""
-    from scipy.stats import quantile_test
-
-    found = quantile_test(values, p=0.5).confidence_interval(confidence_level=confidence)
-    return (
-        None if math.isnan(found.low) or math.isnan(found.high) else Interval(found.low, found.high)
-    )

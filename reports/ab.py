@@ -1,20 +1,51 @@
 """A comparison of two sides as a table: a row an entry, with its verdict."""
 
 import json
+from pathlib import Path
 from statistics import median
 from typing import Any
 
 import pandas as pd
+from pydantic import ValidationError
 
-from bench.records import ComparedRow, Comparison
-from bench.stats import CHANGED_BEYOND, SAME_WITHIN, conclude_row
+from bench.records import COMPARISON_SCHEMA_VERSION, ComparedRow, Comparison
+from bench.stats import CHANGED_BEYOND, MIN_PAIRS, SAME_WITHIN, judge
 from reports.render import DATA_FORMATS, SHEET_FORMATS
 from reports.render import render as render_as
 from reports.render.sheet import ABSENT, Cell, Heading, Section, Sheet, number
+from zoo.errors import StoreError, first_line
 
 # Told of each side where they differ.
 _VERSIONS = ("python", "torch", "torchvision", "timm", "cuda", "cudnn", "torch_threads")
 FORMATS = (*SHEET_FORMATS, *DATA_FORMATS, "json")
+
+
+def read(path: str | Path) -> Comparison:
+    """Return a comparison that is kept in a store, ``ab/TIME.json``.
+
+    Those of schema 2 are read too: each series of rounds is one pair of processes, and two pairs
+    are too few for a verdict.
+
+    Raises:
+        StoreError: there is no such file, or it is not a comparison that this zoobench reads.
+    """
+    try:
+        content = json.loads(Path(path).read_bytes())
+        version = content.get("schema_version") if isinstance(content, dict) else None
+        if isinstance(version, int) and version > COMPARISON_SCHEMA_VERSION:
+            raise StoreError(
+                f"{path}: written by a newer zoobench (comparison schema {version}, this one reads "
+                f"{COMPARISON_SCHEMA_VERSION}); upgrade zoobench"
+            )
+        return Comparison.model_validate(content)
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be read: {error.strerror}") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(map(str, first["loc"])) or "the file"
+        raise StoreError(f"{path}: not a comparison: {field}: {first['msg']}") from None
+    except (ValueError, RecursionError) as error:
+        raise StoreError(f"{path}: not a comparison: {first_line(error)}") from None
 
 
 def frame(comparison: Comparison) -> pd.DataFrame:
@@ -46,7 +77,7 @@ def render(comparison: Comparison, format_name: str) -> bytes:
 
 def sheet(rows: pd.DataFrame, comparison: Comparison) -> Sheet:
     """Return the table with both sides above it, and what the verdicts mean below."""
-    headings = ("entry", "verdict", "b/a", "99 % interval", "a ms", "b ms", "rounds", "s")
+    headings = ("entry", "verdict", "b/a", "99 % interval", "a ms", "b ms", "pairs", "s")
     lines = tuple(_line(row) for _, row in rows.iterrows())
     return Sheet(
         caption="Base (a) against head (b)",
@@ -68,22 +99,22 @@ def _figures(row: ComparedRow, threshold: float) -> dict[str, Any]:
         "b_step_median_s": None,
         "batch_size": row.batch_size,
         "threads": row.threads,
-        "rounds": len(row.rounds) + len(row.again),
+        "pairs": len(row.pairs),
+        "rounds": sum(len(pair.rounds) for pair in row.pairs),
         "seconds": row.seconds,
         "reason": row.reason,
     }
     if row.status == "failed":
         return figures
-    first, again = ([one.log_ratio for one in series] for series in (row.rounds, row.again))
-    verdict, found = conclude_row(first, again, threshold)
-    judged = row.again or row.rounds
+    found = judge([pair.log_ratio for pair in row.pairs], threshold)
+    rounds = [one for pair in row.pairs for one in pair.rounds]
     if found.interval:
         figures |= {"ratio_low": found.interval.low, "ratio_high": found.interval.high}
     return figures | {
-        "verdict": verdict,
+        "verdict": found.verdict,
         "ratio": found.ratio,
-        "a_step_median_s": median(s for one in judged for s in one.a_steps_s),
-        "b_step_median_s": median(s for one in judged for s in one.b_steps_s),
+        "a_step_median_s": median(s for one in rounds for s in one.a_steps_s),
+        "b_step_median_s": median(s for one in rounds for s in one.b_steps_s),
     }
 
 
@@ -96,7 +127,7 @@ def _line(row: Any) -> tuple[Cell, ...]:
         ABSENT if pd.isna(row["ratio_low"]) else f"[{low}, {high}]",
         number(row["a_step_median_s"], scale=1e3, digits=2),
         number(row["b_step_median_s"], scale=1e3, digits=2),
-        str(row["rounds"]),
+        str(row["pairs"]),
         number(row["seconds"], digits=0),
     )
     return tuple(
@@ -127,15 +158,22 @@ def _header(comparison: Comparison) -> tuple[str, ...]:
 def _notes(rows: pd.DataFrame, comparison: Comparison) -> list[str]:
     same, changed = ((1 + comparison.threshold) ** part for part in (SAME_WITHIN, CHANGED_BEYOND))
     notes = [
-        f"b/a: head's seconds over base's, median of rounds; same: the interval is within "
-        f"[{1 / same:.3f}, {same:.3f}]; slower: above {changed:.3f}; faster: below "
+        f"b/a: head's seconds over base's, median of pairs of processes; same: the interval is "
+        f"within [{1 / same:.3f}, {same:.3f}]; slower: above {changed:.3f}; faster: below "
         f"{1 / changed:.3f}"
     ]
-    if (rows["verdict"] == "ambiguous").any():
+    ambiguous = rows[rows["verdict"] == "ambiguous"]
+    few = ambiguous[ambiguous["pairs"] < MIN_PAIRS]
+    if len(few) < len(ambiguous):
         notes.append(
-            f"ambiguous: {comparison.budget_s:g} s of rounds were too noisy; a larger --budget, "
+            f"ambiguous: the pairs of {comparison.budget_s:g} s were too noisy; a larger --budget, "
             "--batch or --threshold, or a quieter machine, decides it"
         )
+    notes += [
+        f"ambiguous: {row['entry']}: {row['pairs']} of at least {MIN_PAIRS} pairs in "
+        f"{comparison.budget_s:g} s; give a larger --budget or a smaller --batch"
+        for _, row in few.iterrows()
+    ]
     failed = rows[rows["verdict"] == "failed"]
     return notes + [f"{row['entry']}: {row['reason']}" for _, row in failed.iterrows()]
 

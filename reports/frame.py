@@ -3,6 +3,7 @@
 Every figure is computed here from evidence, and nothing is rounded.
 """
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -23,7 +24,7 @@ from bench.records import (
     Training,
 )
 from bench.shards import whole_records
-from bench.stats import StepSummary, median_in_units, summarize, wilson
+from bench.stats import P99_MIN_STEPS, StepSummary, median_in_units, summarize, wilson
 from bench.store import Store
 from reports.efficiency import gpu_columns, is_disturbed, launch_columns, mfu, other_processes
 from reports.flips import Flips, flips
@@ -31,8 +32,8 @@ from reports.flips import Flips, flips
 # Two counters agree if they differ by less; design of the figure: docs/figures.md.
 COUNTERS_AGREE_WITHIN = 0.02
 
-# Steps are noisy if their quartiles lie further apart, in shares of the median, or if the median's
-# own relative standard error is larger.
+# Steps are noisy if their quartiles are further apart, in shares of the median, or if the median's
+# own relative standard error is larger, or unknown.
 NOISY_SPREAD = 0.10
 NOISY_RSE = 0.01
 
@@ -94,6 +95,7 @@ DTYPES: dict[str, str] = {
     "step_iqr_s": "Float64",
     "step_p90_s": "Float64",
     "step_p99_s": "Float64",
+    "step_p99_note": "string",
     "steps": "Int64",
     "throttled_steps": "Int64",
     "power_capped_steps": "Int64",
@@ -143,6 +145,7 @@ DTYPES: dict[str, str] = {
     "train_step_iqr_s": "Float64",
     "train_step_p90_s": "Float64",
     "train_step_p99_s": "Float64",
+    "train_step_p99_note": "string",
     "train_steps": "Int64",
     "train_throttled_steps": "Int64",
     "train_power_capped_steps": "Int64",
@@ -312,10 +315,11 @@ def _timed(evidence: Timed) -> dict[str, Any]:
         "images_per_reference": images_per_reference(evidence),
         "noisy": is_noisy(steps) or is_disturbed(evidence),
         "step_median_s": steps.median_s,
-        "step_median_rse": steps.median_rse,
+        "step_median_rse": None if math.isinf(steps.median_rse) else steps.median_rse,
         "step_iqr_s": steps.iqr_s,
         "step_p90_s": steps.p90_s,
         "step_p99_s": steps.p99_s,
+        "step_p99_note": _p99_note(count),
         "steps": count,
         "warmup_steps": evidence.warmup_steps,
         "first_call_s": evidence.first_call_s,
@@ -323,6 +327,11 @@ def _timed(evidence: Timed) -> dict[str, Any]:
         "peak_memory_bytes": evidence.peak_memory_bytes,
         "peak_memory_kind": evidence.peak_memory_kind,
     }
+
+
+def _p99_note(steps: int) -> str | None:
+    """Return why there is no 99th percentile, or None if there is one."""
+    return None if steps >= P99_MIN_STEPS else f"{steps} steps, at least {P99_MIN_STEPS} needed"
 
 
 def images_per_reference(evidence: Timed) -> float | None:

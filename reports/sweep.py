@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from bench.records import SETTINGS
+from bench.stats import P99_MIN_STEPS
 from reports.drawing import (
     Handle,
     add_legend,
@@ -117,6 +118,8 @@ def draw_sweep(sweep: Sweep) -> "Figure":
     upper.set_ylabel("images/s (batch / median step)")
     steps_ms = [1e3 * m.p99_s for line in sweep.lines for m in line.marks if m.p99_s]
     log = bool(steps_ms) and log_if_wide(lower, "y", steps_ms)
+    if any(m.p99_s is None and m.images_per_s for line in sweep.lines for m in line.marks):
+        lower.set_title(f"absent below {P99_MIN_STEPS} steps", fontsize=8, loc="right")
     lower.set_ylabel(f"step, 99th percentile (ms{', log scale' if log else ''})")
     _name_batches(lower, sweep)
     for axes in (upper, lower):

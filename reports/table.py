@@ -314,8 +314,9 @@ def _latency_noise(row: Any) -> str:
 def _unevenness(
     *, spread: float, error: float, clock_spread: Any, throttled: Any, what: str
 ) -> str:
-    shares = (number(share, scale=100, digits=1) for share in (spread, error))
-    text = "{}' quartiles {} % apart, standard error {} %".format(what.split()[-1], *shares)
+    known = "unknown" if pd.isna(error) else f"{number(error, scale=100, digits=1)} %"
+    apart = number(spread, scale=100, digits=1)
+    text = f"{what.split()[-1]}' quartiles {apart} % apart, standard error {known}"
     if not pd.isna(clock_spread) and clock_spread > CLOCK_SPREAD:
         text += f", SM clock's quartiles {number(clock_spread, scale=100, digits=1)} % apart"
     if not pd.isna(throttled) and throttled:

@@ -4,22 +4,22 @@ import os
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from bench.ab.pairs import Name, Turn, take_pairs
 from bench.ab.process import SideProcess
-from bench.ab.rounds import take_turns
 from bench.ab.sides import checkout
 from bench.ab.threads import fewest_threads
-from bench.records import ComparedRow, Comparison, Round
-from bench.stats import Judgement, conclude, is_change
+from bench.records import ComparedRow, Comparison
+from bench.stats import Judgement
 from bench.store import Store
 from zoo.entry import Entry
 from zoo.errors import InterruptedRunError, MeasureError
 
-# (entry's name, rounds so far, what they say)
+# (entry's name, pairs so far, what they say)
 Listener = Callable[[str, int, Judgement], None]
 
 
@@ -84,52 +84,77 @@ def _compare_entry(
     batch_size: int | None,
     listen: Listener,
 ) -> dict[str, Any]:
-    """Return the fields that an entry's row has beside its name: rounds, or a reason.
+    """Return the fields of an entry's row except its name: pairs, or a reason.
 
-    A change is measured again, by fresh processes: see ``bench.stats.conclude_row``.
+    A first opening, which is not measured, chooses the threads of all pairs and fills the caches.
     """
-    try:
-        found = _open(entry, plan, sides, batch_size)
-        threads = _choose_threads(sides, found)
-        _use_threads(sides, threads)
-        rounds = _take_turns(entry, plan, sides, listen)
-        found |= {"threads": threads, "rounds": rounds}
-        if is_change(conclude([one.log_ratio for one in rounds], plan.threshold)):
-            for side in sides:
-                side.end_row()
-            _open(entry, plan, sides, batch_size)
+    requests = _requests(entry, plan, batch_size)
+
+    @contextmanager
+    def open_pair(first: Name) -> Iterator[tuple[Turn, Turn]]:
+        with _opened(sides, requests, first):
             _use_threads(sides, threads)
-            found["again"] = _take_turns(entry, plan, sides, listen, series="again")
-        return found
+            a, b = sides
+            yield a.turn, b.turn
+
+    try:
+        with _opened(sides, requests, "a") as answers:
+            threads = _choose_threads(sides, answers)
+        pairs = take_pairs(
+            open_pair,
+            threshold=plan.threshold,
+            budget_s=plan.budget_s,
+            coin=random.Random(f"{plan.seed}:{entry.name}"),
+            listen=lambda count, found: listen(entry.name, count, found),
+        )
     except MeasureError as error:
         return {"reason": str(error)}
+    return {
+        **answers,
+        "batch_size": answers["a"]["batch_size"],
+        "threads": threads,
+        "pairs": pairs,
+    }
+
+
+def _requests(entry: Entry, plan: Comparison, batch_size: int | None) -> list[dict[str, Any]]:
+    """Return what each side's process is asked to build."""
+    return [
+        {
+            "entry": entry.model_dump(mode="json"),
+            "settings": side.settings,
+            "batch_size": batch_size,
+        }
+        for side in (plan.a, plan.b)
+    ]
+
+
+@contextmanager
+def _opened(
+    sides: Sequence[SideProcess], requests: Sequence[dict[str, Any]], first: Name
+) -> Iterator[dict[str, Any]]:
+    """Start a fresh process of each side, ``first`` before the other; yield what they answer.
+
+    Raises:
+        MeasureError: a network cannot be built or run, or a process died.
+    """
+    for side in sides:
+        side.check()
+    start = list(zip(sides, requests, strict=True))
+    try:
+        for side, request in start if first == "a" else reversed(start):
+            side.begin_row(request)
+        a, b = _all_opened(sides)
+        if a["batch_size"] != b["batch_size"]:
+            raise MeasureError("the sides' devices have different default batches; give --batch N")
+        yield {"a": a, "b": b}
     finally:
         for side in sides:
             side.end_row()
 
 
-def _open(
-    entry: Entry, plan: Comparison, sides: Sequence[SideProcess], batch_size: int | None
-) -> dict[str, Any]:
-    """Have both sides build the network, and return what they say of it."""
-    for side in sides:
-        side.check()
-    for side, wanted in zip(sides, (plan.a, plan.b), strict=True):
-        side.begin_row(
-            {
-                "entry": entry.model_dump(mode="json"),
-                "settings": wanted.settings,
-                "batch_size": batch_size,
-            }
-        )
-    a, b = _all_opened(sides)
-    if a["batch_size"] != b["batch_size"]:
-        raise MeasureError("the sides' devices have different default batches; give --batch N")
-    return {"a": a, "b": b, "batch_size": a["batch_size"]}
-
-
 def _all_opened(sides: Sequence[SideProcess]) -> list[dict[str, Any]]:
-    """Hear every side, so that none is left with an answer, before the first failure is raised."""
+    """Read every side's answer, so that none is left over, before the first failure is raised."""
     opened, failed = [], []
     for side in sides:
         try:
@@ -142,7 +167,7 @@ def _all_opened(sides: Sequence[SideProcess]) -> list[dict[str, Any]]:
 
 
 def _choose_threads(sides: Sequence[SideProcess], opened: dict[str, Any]) -> int | None:
-    """Return how many threads to use, chosen by base, or by the user; None on a GPU."""
+    """Return the number of threads, chosen by base, or by the user; None on a GPU."""
     a, b = (opened[name]["conditions"] for name in "ab")
     if a["device"] != "cpu" or b["device"] != "cpu":
         return None
@@ -155,22 +180,3 @@ def _use_threads(sides: Sequence[SideProcess], threads: int | None) -> None:
         return
     for side in sides:
         side.use_threads(threads)
-
-
-def _take_turns(
-    entry: Entry,
-    plan: Comparison,
-    sides: Sequence[SideProcess],
-    listen: Listener,
-    series: str = "rounds",
-) -> tuple[Round, ...]:
-    a, b = sides
-    name = entry.name if series == "rounds" else f"{entry.name}, {series}"
-    return take_turns(
-        a.turn,
-        b.turn,
-        threshold=plan.threshold,
-        budget_s=plan.budget_s,
-        coin=random.Random(f"{plan.seed}:{entry.name}:{series}"),
-        listen=lambda rounds, found: listen(name, rounds, found),
-    )

@@ -103,10 +103,17 @@ class SideProcess:
             self._in_row = False
 
     def end(self) -> None:
-        """End it and its forks, whatever they do."""
+        """End it and its forks, whatever they do.
+
+        Its pipes are closed, not read to their end: a process that a model started in a session of
+        its own would keep them open.
+        """
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.communicate()
+        self._process.wait()
+        with suppress(OSError):  # what was never read by a dead process
+            cast(IO[str], self._process.stdin).close()
+        cast(IO[str], self._process.stdout).close()
         self._log.close()
 
     def _say(self, message: dict[str, Any]) -> None:

@@ -106,10 +106,25 @@ def _prepare(revision: str | None) -> str | None:
     try:
         for module in ("zoo.sources.timm", "zoo.sources.torchvision", "bench.measure.execution"):
             importlib.import_module(module)
+        _prepare_conditions()
     except Exception as error:  # whatever an installation does, it costs this side
         traceback.print_exc()
         return f"{sys.executable} cannot import what a network needs: {_told(error)}"
+    if sys.modules["torch"].cuda.is_initialized():
+        return (
+            f"{sys.executable}: importing the networks' packages started CUDA, which forks cannot "
+            "use; have them start it when a network is built"
+        )
     return None
+
+
+def _prepare_conditions() -> None:
+    """Ask for what is the same in every fork, which takes longer than opening a small network."""
+    from bench import conditions
+
+    conditions.software()
+    conditions.processor_name()
+    conditions.processor_id()
 
 
 def _serve_row(request: dict[str, Any], revision: str | None, answers: TextIO) -> None:

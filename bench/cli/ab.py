@@ -1,5 +1,6 @@
-"""``zoobench ab``: base against head inside one run, with a verdict a row."""
+"""``zoobench ab``: base against head inside one run, with a verdict per row."""
 
+import math
 import secrets
 import sys
 from pathlib import Path
@@ -52,8 +53,8 @@ def ab(
         str, typer.Option(help="The change that must be found.", metavar="PERCENT")
     ] = "5%",
     budget: Annotated[
-        float, typer.Option(min=0, help="Seconds of rounds that a row may take.", metavar="S")
-    ] = 60,
+        float, typer.Option(min=0, help="Seconds that a row may take.", metavar="S")
+    ] = 120,
     format_name: Annotated[
         str,
         typer.Option(
@@ -62,10 +63,11 @@ def ab(
     ] = "terminal",
     store: StoreUrl = DEFAULT_STORE,
 ) -> None:
-    """Compare the speed of base (a) and head (b), which take turns, and say which rows changed.
+    """Compare the speed of base (a) and head (b), and print a verdict per row.
 
     The sides differ in settings, in the interpreter (another torch or timm), or in the git
-    revision of the networks' code.
+    revision of the networks' code. A row takes at least 10 pairs of fresh processes, which take
+    turns.
 
     Example: [bold]zoobench ab 'efficientnet*' --a precision=fp32 --b precision=bf16[/bold]
 
@@ -83,7 +85,7 @@ def ab(
     plan = Comparison(
         started_at=now(),
         threshold=_fraction(threshold),
-        budget_s=budget,
+        budget_s=_seconds(budget),
         seed=secrets.randbits(64),
         a=side_a,
         b=side_b,
@@ -97,7 +99,7 @@ def ab(
         repository=repo,
         batch_size=batch,
         store=target,
-        listen=_tell,
+        listen=_report,
     )
     sys.stdout.buffer.write(render(done, format_name))
     sys.stdout.flush()
@@ -149,10 +151,22 @@ def _fraction(threshold: str) -> float:
     return percent / 100
 
 
-def _tell(entry: str, rounds: int, found: "Judgement") -> None:
+def _seconds(budget: float) -> float:
+    """Return the budget; a row that stays ambiguous would never end without a finite one."""
+    from zoo.errors import ZoobenchError
+
+    if not math.isfinite(budget):
+        raise ZoobenchError(f"--budget {budget}: give a number of seconds, like 120")
+    return budget
+
+
+def _report(entry: str, pairs: int, found: "Judgement") -> None:
+    """Print how far a row is, every tenth pair and when it is clear."""
+    if pairs % 10 and found.verdict == "ambiguous":
+        return
     bounds = f" [{found.interval.low:.3f}, {found.interval.high:.3f}]" if found.interval else ""
     print(
-        f"{entry}: {rounds} rounds: {found.verdict} {found.ratio:.3f}{bounds}",
+        f"{entry}: {pairs} pairs: {found.verdict} {found.ratio:.3f}{bounds}",
         file=sys.stderr,
         flush=True,
     )

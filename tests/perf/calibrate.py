@@ -1,6 +1,6 @@
 """How often ``zoobench ab`` errs: untouched pairs and planted slow-downs, judged by real runs.
 
-Run it with ``.venv/bin/python -m tests.perf.calibrate --runs 20``: it appends each run's rounds to
+Run it with ``.venv/bin/python -m tests.perf.calibrate --runs 20``: it appends each run's pairs to
 ``tests/perf/calibration.json`` and writes the table of all of them into ``docs/ab.md``.
 """
 
@@ -24,7 +24,7 @@ from bench.ab.compare import compare
 from bench.ab.sides import commit_of
 from bench.executors.local import ask
 from bench.records import ComparedRow, Comparison, Side
-from bench.stats import conclude, conclude_row, is_change, judge, next_look, together
+from bench.stats import Judgement, judge
 from bench.store import Store
 from bench.worker import redirect_output
 from tests.perf.planted import BLOCKS, PLANTED, ROOT, make_repository, network
@@ -36,14 +36,11 @@ _BEGIN, _END = "<!-- calibration -->\n", "<!-- /calibration -->\n"
 THRESHOLD = 0.05
 BUDGET_S = 60
 BATCH = 1
-# Resampling: neighbouring rounds stay together, and all rounds of a series are of one run.
-_BLOCK = 10
-_RESAMPLED = 2000
 
 
 @contextmanager
 def loaded(spinners: int) -> Iterator[None]:
-    """Keep so many cores busy with processes that do nothing else."""
+    """Keep a number of cores busy with processes that do nothing else."""
     command = [sys.executable, "-c", "while True: pass"]
     processes = [subprocess.Popen(command) for _ in range(spinners)]
     try:
@@ -57,7 +54,7 @@ def loaded(spinners: int) -> Iterator[None]:
 def run_once(
     manifest: Path, percent: int, *, budget_s: float = BUDGET_S
 ) -> list[tuple[int, dict[str, Any]]]:
-    """Compare, as the command does, the revision without with that of so much more work.
+    """Compare, as the command does, the revision without with that of more work.
 
     Returns:
         (percent of more work, row): 0 for the untouched network, and the planted one's.
@@ -98,17 +95,26 @@ def _kept(row: ComparedRow, started_at: str) -> dict[str, Any]:
     if row.a is None:
         raise SystemExit(f"{row.entry}: {row.reason}")
     conditions = row.a["conditions"]
-    steps_s = [s for one in row.rounds for s in (*one.a_steps_s, *one.b_steps_s)]
     return {
         "started_at": started_at,
-        "log_ratios": [round(one.log_ratio, 5) for one in row.rounds],
-        "rounds_s": round(sum(steps_s), 2),
-        "again": [round(one.log_ratio, 5) for one in row.again],
+        "pairs": [
+            {
+                "first": pair.first,
+                "open_s": round(pair.open_s or 0, 3),
+                "log_ratios": [round(one.log_ratio, 5) for one in pair.rounds],
+            }
+            for pair in row.pairs
+        ],
         "row_s": round(row.seconds, 2),
         "threads": row.threads,
         "load_average": conditions["load_average_1min"],
         "processor": conditions["processor"],
     }
+
+
+def judged(run: dict[str, Any]) -> Judgement:
+    """Return what a run's pairs say."""
+    return judge([median(pair["log_ratios"]) for pair in run["pairs"]], THRESHOLD)
 
 
 def planted_sizes(rounds: int, log: str, pipe: Any) -> None:
@@ -134,45 +140,12 @@ def planted_sizes(rounds: int, log: str, pipe: Any) -> None:
     pipe.send(None)
 
 
-def resampled_verdicts(runs: list[dict[str, Any]], seed: int = 0) -> Counter[str]:
-    """Return the verdicts of series drawn from the runs' rounds: an estimate, not further runs."""
-    random = np.random.default_rng(seed)
-    found: Counter[str] = Counter()
-    for _ in range(_RESAMPLED):
-        first = conclude(_ended(_drawn(runs, random)), THRESHOLD)
-        if not is_change(first):
-            found[first.verdict] += 1
-            continue
-        last = conclude(_ended(_drawn(runs, random)), THRESHOLD)
-        found[together(first, last)] += 1
-    return found
-
-
-def _drawn(runs: list[dict[str, Any]], random: np.random.Generator) -> Any:
-    """Return as many rounds as the budget holds, drawn from one run's."""
-    run = runs[random.integers(len(runs))]
-    rounds = np.array(run["log_ratios"])
-    most = max(len(rounds), int(len(rounds) * BUDGET_S / run["rounds_s"]))
-    starts = random.integers(0, max(1, len(rounds) - _BLOCK + 1), most // _BLOCK + 1)
-    return np.concatenate([rounds[start : start + _BLOCK] for start in starts])[:most]
-
-
-def _ended(series: Any) -> Any:
-    """Return the rounds up to the first look that is clear."""
-    due = next_look(0)
-    while due <= len(series):
-        if judge(series[:due], THRESHOLD, last=False).verdict != "ambiguous":
-            return series[:due]
-        due = next_look(due)
-    return series
-
-
 def table(document: dict[str, Any]) -> str:
     """Return the Markdown of all runs: a line a machine's state and planted slow-down."""
     lines = [
-        "| machine | load | planted | runs | same | slower | faster | ambiguous | b/a | rounds "
-        "| s a row | resampled: slower, same |",
-        "|:---|---:|:---|---:|---:|---:|---:|---:|:---|---:|---:|---:|",
+        "| machine | load | planted | runs | same | slower | faster | ambiguous | b/a | pairs "
+        "| s per row |",
+        "|:---|---:|:---|---:|---:|---:|---:|---:|:---|---:|---:|",
     ]
     states = dict.fromkeys(run["state"] for run in document["runs"])
     for state in states:
@@ -188,10 +161,9 @@ def table(document: dict[str, Any]) -> str:
 
 
 def _line(state: str, percent: int, runs: list[dict[str, Any]], sizes: dict[str, float]) -> str:
-    found = [conclude_row(run["log_ratios"], run["again"], THRESHOLD) for run in runs]
-    verdicts = Counter(verdict for verdict, _ in found)
-    ratios = [one.ratio for _, one in found]
-    rates = resampled_verdicts(runs)
+    found = [judged(run) for run in runs]
+    verdicts = Counter(one.verdict for one in found)
+    ratios = [one.ratio for one in found]
     size = sizes.get(str(percent))
     planted = "none" if size is None else f"{percent} % (measured {100 * (size - 1):.1f} %)"
     seconds = [run["row_s"] for run in runs]
@@ -202,9 +174,8 @@ def _line(state: str, percent: int, runs: list[dict[str, Any]], sizes: dict[str,
         str(len(runs)),
         *(str(verdicts[name]) for name in ("same", "slower", "faster", "ambiguous")),
         f"{median(ratios):.3f} [{min(ratios):.3f}, {max(ratios):.3f}]",
-        f"{median(len(run['log_ratios']) + len(run['again']) for run in runs):.0f}",
+        f"{median(len(run['pairs']) for run in runs):.0f}",
         f"{median(seconds):.0f} (most {max(seconds):.0f})",
-        f"{100 * rates['slower'] / _RESAMPLED:.1f} %, {100 * rates['same'] / _RESAMPLED:.1f} %",
     )
     return "| " + " | ".join(cells) + " |"
 
@@ -234,18 +205,17 @@ def main() -> None:
             for planted in words.percent:
                 for percent, row in run_once(manifest, planted):
                     document["runs"].append({"state": words.state, "percent": percent, **row})
-                    _tell(document["runs"][-1])
+                    _report(document["runs"][-1])
                 RAW.write_text(json.dumps(document) + "\n")
     print(table(document))
     write_table(document)
 
 
-def _tell(run: dict[str, Any]) -> None:
-    verdict, found = conclude_row(run["log_ratios"], run["again"], THRESHOLD)
-    rounds = f"{len(run['log_ratios'])} + {len(run['again'])} rounds"
+def _report(run: dict[str, Any]) -> None:
+    found = judged(run)
     print(
-        f"{run['state']}, {run['percent']} %: {verdict} {found.ratio:.3f}, {rounds}, "
-        f"{run['row_s']} s, load {run['load_average']:.1f}",
+        f"{run['state']}, {run['percent']} %: {found.verdict} {found.ratio:.3f}, "
+        f"{len(run['pairs'])} pairs, {run['row_s']} s, load {run['load_average']:.1f}",
         file=sys.stderr,
         flush=True,
     )

@@ -54,7 +54,7 @@ NAMES = ("untouched", "planted")
 
 
 def network(blocks: int) -> Any:
-    """Return the network of so many blocks, as the revisions have it."""
+    """Return the network of a number of blocks, as the revisions have it."""
     names: dict[str, Any] = {}
     exec(_source(blocks), names)
     return names["planted"]()

@@ -269,3 +269,13 @@ def test_a_row_says_how_its_batch_came_about() -> None:
     records = [_record(COMPLEXITY), _record(THROUGHPUT, conditions={"batch": batch})]
     row = to_frame(records).iloc[0]
     assert (row["batch_policy"], row["batch_note"]) == ("auto", "auto: bounded by memory")
+
+
+@pytest.mark.parametrize(("steps", "note"), [(99, "99 steps, at least 100 needed"), (100, None)])
+def test_a_99th_percentile_of_too_few_steps_is_absent_with_its_reason(
+    steps: int, note: str | None
+) -> None:
+    evidence = THROUGHPUT.model_copy(update={"steps_s": (0.1,) * steps})
+    row = to_frame([_record(evidence)]).iloc[0]
+    assert pd.isna(row["step_p99_s"]) == (note is not None)
+    assert pd.isna(row["step_p99_note"]) if note is None else row["step_p99_note"] == note

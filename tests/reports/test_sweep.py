@@ -83,6 +83,17 @@ def test_both_figures_are_drawn_and_every_batch_has_a_tick() -> None:
     assert texts == {"a", "b", "noisy", "the largest that fits (auto)", "out of memory"}
 
 
+def test_a_percentile_that_is_absent_is_not_drawn_and_the_picture_says_why() -> None:
+    (every,) = _sweeps(*SWEEP)
+    (sweep,) = _sweeps(*SWEEP[:-3], _row("b", 1, 20.0, step_p99_s=None), _row("b", 8, 30.0))
+    with fixed_style():
+        assert draw_sweep(every).axes[1].get_title(loc="right") == ""
+        lower = draw_sweep(sweep).axes[1]
+    p99_ms = {line.get_gid(): line for line in lower.lines}["b"].get_ydata()
+    assert list(p99_ms) == pytest.approx([320])
+    assert lower.get_title(loc="right") == "absent below 100 steps"
+
+
 def test_one_batch_is_nothing_to_draw(tmp_path: Path) -> None:
     frame = make_frame(_row("once", 8, 30.0))
     with pytest.raises(StoreError, match="nothing to draw"):

@@ -68,6 +68,13 @@ def test_a_noisy_speed_has_a_mark_and_says_how_noisy() -> None:
     assert "~ a, batch 8: noisy speed: steps' quartiles 66.7 % apart, standard error" in text
 
 
+def test_a_standard_error_of_too_few_steps_is_unknown() -> None:
+    few = THROUGHPUT.model_copy(update={"steps_s": (0.1, 0.1, 0.1)})
+    row = to_frame([_record(few)])
+    assert row["step_median_rse"].isna().all()
+    assert "quartiles 0.0 % apart, standard error unknown" in render(row, "md").decode()
+
+
 def test_a_failed_row_says_nothing_of_speeds_that_nobody_asked_for() -> None:
     text = render(to_frame([_record(None, reason="no weights")]), "md").decode()
     assert "– a: accuracy: no weights" in text

@@ -5,7 +5,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from bench.ab.process import SideProcess
 from bench.ab.sides import commit_of
 from bench.conditions import cores
 from bench.records import ComparedRow, Comparison, Side
-from bench.stats import FIRST_LOOK, Judgement, conclude_row
+from bench.stats import MIN_PAIRS, Judgement, judge
 from bench.store import Store
 from zoo.entry import Entry
 from zoo.errors import InterruptedRunError, MeasureError
@@ -114,7 +113,8 @@ def _venv(folder: Path, *, with_packages: bool) -> str:
     python = folder / "bin" / "python"
     if with_packages:
         inside = next((folder / "lib").glob("python*")) / "site-packages"
-        (inside / "shared.pth").write_text(sysconfig.get_path("purelib"))
+        shared = [path for path in sys.path if path.endswith("site-packages")]
+        (inside / "shared.pth").write_text("\n".join(shared))
     return str(python)
 
 
@@ -178,7 +178,7 @@ def _plan(a: Side, b: Side, *, budget_s: float = 1) -> Comparison:
     return Comparison(started_at="now", threshold=0.05, budget_s=budget_s, seed=1, a=a, b=b)
 
 
-def _ignore(entry: str, rounds: int, found: Judgement) -> None:
+def _ignore(entry: str, pairs: int, found: Judgement) -> None:
     pass
 
 
@@ -194,7 +194,7 @@ def test_rows_are_kept_raw_as_they_are_done_and_no_process_is_left(tmp_path: Pat
         preprocess={"crop_px": 200, "resize_px": 200},
     )
 
-    def interrupt(entry: str, rounds: int, found: Judgement) -> None:
+    def interrupt(entry: str, pairs: int, found: Judgement) -> None:
         if entry == "last":
             raise KeyboardInterrupt
 
@@ -213,7 +213,7 @@ def test_rows_are_kept_raw_as_they_are_done_and_no_process_is_left(tmp_path: Pat
     for name in "ab":
         assert f"side {name}: AssertionError: Input height (200)" in (failed.reason or "")
     assert measured.status == "measured"
-    assert len(measured.rounds) >= 1
+    assert len(measured.pairs) >= 1
     assert measured.threads == 1 or measured.threads == cores()
     assert _children() == before
 
@@ -229,24 +229,81 @@ def test_revisions_are_compared_by_the_code_of_each(tmp_path: Path) -> None:
     assert row.reason == "side b: RuntimeError: of this revision"
 
 
-def test_a_change_is_measured_again_by_fresh_processes(
+def test_each_pair_has_processes_of_its_own_and_their_threads_are_chosen_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pids = []
-    opened = SideProcess.opened
+    pids, started, threads = [], [], set()
+    opened, begin_row, use_threads = (
+        SideProcess.opened,
+        SideProcess.begin_row,
+        SideProcess.use_threads,
+    )
 
-    def watched(side: SideProcess) -> dict[str, Any]:
+    def watch_opened(side: SideProcess) -> dict[str, Any]:
         answer = opened(side)
         pids.append(answer["pid"])
         return answer
 
-    monkeypatch.setattr(SideProcess, "opened", watched)
+    def watch_begin(side: SideProcess, request: dict[str, Any]) -> None:
+        started.append(side._name)
+        begin_row(side, request)
+
+    def watch_threads(side: SideProcess, count: int) -> None:
+        if len(pids) > 2:
+            threads.add(count)
+        use_threads(side, count)
+
+    monkeypatch.setattr(SideProcess, "opened", watch_opened)
+    monkeypatch.setattr(SideProcess, "begin_row", watch_begin)
+    monkeypatch.setattr(SideProcess, "use_threads", watch_threads)
     twice = "_once = LeNet5.forward\nLeNet5.forward = lambda s, x: (_once(s, x), _once(s, x))[0]"
-    row = _compared(tmp_path, *_revisions(tmp_path / "repository", "", twice), budget_s=20)
-    first, again = ([one.log_ratio for one in series] for series in (row.rounds, row.again))
-    assert conclude_row(first, again, 0.05)[0] == "slower"
-    assert len(again) >= FIRST_LOOK
-    assert len(set(pids)) == 4
+    row = _compared(tmp_path, *_revisions(tmp_path / "repository", "", twice), budget_s=60)
+    assert judge([pair.log_ratio for pair in row.pairs], 0.05).verdict == "slower"
+    assert len(row.pairs) >= MIN_PAIRS
+    # Those of the first opening, which is not measured, and two per pair.
+    assert len(set(pids)) == len(pids) == 2 + 2 * len(row.pairs)
+    assert started[2::2] == [pair.first for pair in row.pairs]
+    assert threads == {row.threads}
+
+
+def test_networks_packages_that_start_cuda_are_refused_before_anything_forks(
+    tmp_path: Path,
+) -> None:
+    """A fork cannot use CUDA that its parent has started; torch's own advice is of no use here."""
+    (line,) = ("import torch; torch.cuda.is_initialized = lambda: True",)
+    sides = _revisions(tmp_path / "repository", "", "")
+    source = tmp_path / "repository" / "zoo" / "__init__.py"
+    source.write_text(f"{source.read_text()}\n{line}\n")
+    _git(tmp_path / "repository", "add", "--all")
+    _git(tmp_path / "repository", "commit", "--quiet", "--message", "starts CUDA")
+    commit = commit_of("--b-rev", tmp_path / "repository", "HEAD")
+    head = sides[1].model_copy(update={"revision": "HEAD", "commit": commit})
+    row = _compared(tmp_path, sides[0], head)
+    assert "importing the networks' packages started CUDA, which forks cannot use" in (
+        row.reason or ""
+    )
+
+
+def test_a_process_that_a_model_left_behind_does_not_keep_the_command_from_ending(
+    tmp_path: Path,
+) -> None:
+    """It keeps the side's pipes open, in a session that no signal to the side reaches."""
+    left = f"""
+import os, time
+if os.fork() == 0:
+    os.setsid()
+    open({str(tmp_path / "pid")!r}, "a").write(f"{{os.getpid()}}\\n")
+    time.sleep(600)
+    os._exit(0)
+"""
+    sides = _revisions(tmp_path / "repository", "", left)
+    try:
+        assert _compared(tmp_path, *sides).status == "measured"
+        pids = [int(pid) for pid in (tmp_path / "pid").read_text().split()]
+        assert all(Path(f"/proc/{pid}").exists() for pid in pids)
+    finally:
+        for pid in map(int, (tmp_path / "pid").read_text().split()):
+            os.kill(pid, signal.SIGKILL)
 
 
 def _revisions(repository: Path, *lines: str) -> list[Side]:

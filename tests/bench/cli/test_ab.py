@@ -27,7 +27,7 @@ def test_a_comparison_is_printed_and_its_rounds_are_kept(
     assert document["b"]["settings"] == {"precision": "fp32", "memory_format": "channels_last"}
     path = err.strip().splitlines()[-1].removeprefix("rounds: ")
     kept = json.loads(Path(path).read_text())
-    assert len(kept["rows"][0]["rounds"]) == row["rounds"]
+    assert len(kept["rows"][0]["pairs"]) == row["pairs"]
 
 
 @pytest.mark.parametrize(
@@ -38,6 +38,7 @@ def test_a_comparison_is_printed_and_its_rounds_are_kept(
         (["--b", "precision=bf16", "--threshold", "much"], "give a percentage above 0, like 5%"),
         (["--b", "precision=bf16", "--threshold", "0"], "give a percentage above 0"),
         (["--b", "precision=bf16", "--threshold", "nan"], "give a percentage above 0"),
+        (["--b", "precision=bf16", "--budget", "inf"], "--budget inf: give a number of seconds"),
         (["--b", "precision=bf16", "--format", "mdd"], "did you mean md"),
         (["--b-python", "nowhere/python"], "--b-python nowhere/python: no such program"),
         (["--b-rev", "no-such-branch"], "--b-rev"),
