@@ -131,6 +131,39 @@ class Execution:
         return self._normalisations[key]
 
 
+# The words of CUDA's runtime for the errors of which its documentation says that they leave the
+# process in an inconsistent state: all further work fails until it is relaunched.
+_STICKY = (
+    "an illegal memory access was encountered",
+    "an illegal instruction was encountered",
+    "device-side assert triggered",
+    "exception was encountered on external device",
+    "hardware stack error",
+    "invalid program counter",
+    "misaligned address",
+    "operation not supported on global/shared address space",
+    "the launch timed out and was terminated",
+    "uncorrectable ECC error encountered",
+    "uncorrectable NVLink error detected during the execution",
+    "unspecified launch failure",
+    # What the libraries make of them.
+    "CUBLAS_STATUS_EXECUTION_FAILED",
+    "CUDNN_STATUS_EXECUTION_FAILED",
+)
+
+
+def is_sticky(error: BaseException | None) -> bool:
+    """Return whether an error, or what it was made of, ends all use of CUDA by this process.
+
+    Running out of memory does not.
+    """
+    while error is not None:
+        if isinstance(error, RuntimeError) and any(words in str(error) for words in _STICKY):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
 def explained(
     error: RuntimeError | MemoryError, batch_size: int, device: torch.device
 ) -> MeasureError:
