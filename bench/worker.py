@@ -105,11 +105,14 @@ def main(job: Job, log: str, pipe: Connection) -> None:
 
 def _measure_row(job: Job, send: Send) -> bool:
     """Measure the row; return False, at once, if an error has left this process unusable."""
+    from bench.measure import memory  # torch, which the parent does without
 
     def progress(done: int, total: int, unit: str) -> None:
         send({"event": "progress", "done": done, "total": total, "unit": unit})
 
     device = conditions.resolve_device(job.settings.device)
+    if device == "cpu" and job.is_timed:
+        memory.map_files_as(os.getppid())
 
     def tell(text: str) -> None:
         send({"event": "told", "text": text})
