@@ -1,4 +1,4 @@
-"""What a measurement leaves behind: raw evidence only; figures are made in reports."""
+"""What a measurement leaves behind: counts and seconds of steps, of which reports make figures."""
 
 from datetime import UTC, datetime
 from math import log
