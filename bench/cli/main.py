@@ -107,10 +107,24 @@ def _signals_interrupt() -> Iterator[None]:
             signal.signal(number, handler)
 
 
+@contextmanager
+def _home_explained() -> Iterator[None]:
+    """Raise ZoobenchError where pathlib finds no folder for the ``~`` of a path."""
+    try:
+        yield
+    except RuntimeError as error:
+        if "home directory" not in str(error):
+            raise
+        raise ZoobenchError(
+            "a path begins with '~', and that user has no home: write the path in full"
+        ) from error
+
+
 def _run(arguments: list[str]) -> None:
     debug = "--debug" in arguments  # wherever it stands
     try:
-        app([word for word in arguments if word != "--debug"], prog_name="zoobench")
+        with _home_explained():
+            app([word for word in arguments if word != "--debug"], prog_name="zoobench")
     except ZoobenchError as error:
         if debug:
             traceback.print_exc()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.command import call
 from tests.perf.kill import row_processes
 
 COMMAND = [sys.executable, "-c", "from bench.cli.main import main; main()"]
@@ -50,6 +51,15 @@ print("went on")
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "went on\n"
+
+
+@pytest.mark.parametrize("words", [["doctor"], ["run", "--data"]])
+def test_the_home_of_an_unknown_user_is_one_line(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(*words, "~nobody-has-this-name/val") == 2
+    expected = "a path begins with '~', and that user has no home: write the path in full"
+    assert capsys.readouterr().err == f"zoobench: error: {expected}\n"
 
 
 @pytest.mark.parametrize("words", [["run", "--help"], ["list", "--manifest", "classics"]])
