@@ -5,7 +5,7 @@ import signal
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from bench import measure, worker
+from bench import conditions, measure, worker
 from bench.measure import Result, Row
 from bench.plan import Job
 from zoo.errors import MeasureError
@@ -30,6 +30,15 @@ def sticky(job: Job, log: str, pipe: Connection) -> None:
 def harmless(job: Job, log: str, pipe: Connection) -> None:
     """Measure a row whose first measurement fails, and leaves CUDA as it was."""
     measure.MEASURES["complexity"] = measure.MEASURES["throughput"] = f"{__name__}:_fail"
+    worker.main(job, log, pipe)
+
+
+def with_one_core(job: Job, log: str, pipe: Connection) -> None:
+    """Measure a row in a container that grants the time of one core."""
+    conditions._CGROUP = Path(job.store)
+    conditions._PROCESS_GROUPS = conditions._CGROUP / "groups"
+    conditions._PROCESS_GROUPS.write_text("0::/\n")
+    (conditions._CGROUP / "cpu.max").write_text("100000 100000\n")
     worker.main(job, log, pipe)
 
 

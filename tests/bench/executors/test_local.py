@@ -262,3 +262,12 @@ def test_an_error_that_ends_the_use_of_cuda_costs_its_measurement_alone(
     reasons = [record.reason or "" for _, record in Store(str(tmp_path)).records()]
     assert len(reasons) == 2
     assert len({reason.rpartition("process ")[2] for reason in reasons}) == processes
+
+
+def test_a_worker_has_no_more_threads_than_its_container_grants_cores(
+    tmp_path: Path, lite0: Entry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "main", fakes.with_one_core)
+    assert local.run(_jobs((lite0,), tmp_path, "params"), timeout_s=None, listen=_ignore)
+    conditions = _records(tmp_path)["efficientnet_lite0", "complexity"].conditions
+    assert (conditions["cores"], conditions["torch_threads"]) == (1, 1)
