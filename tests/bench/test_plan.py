@@ -76,6 +76,13 @@ def test_pixels_are_shared_by_jobs_of_the_same_images_only(lite0: Entry) -> None
     assert [job.also for job in share_pixels([*here, *there], preprocess)] == [(), ()]
 
 
+def test_rows_without_accuracy_share_no_pixels(lite0: Entry) -> None:
+    sizes = {"a": 256, "b": 240, "c": 256}
+    entries = tuple(lite0.model_copy(update={"name": name}) for name in sizes)
+    jobs = _jobs(entries, ("params", "speed"))
+    assert share_pixels(jobs, {name: _preprocess(px) for name, px in sizes.items()}) == jobs
+
+
 def test_rows_without_accuracy_or_preprocessing_stay_as_they_are(lite0: Entry) -> None:
     other = lite0.model_copy(update={"name": "other"})
     jobs = [*_jobs((lite0,), ("params",)), *_jobs((other,))]

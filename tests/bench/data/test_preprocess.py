@@ -221,6 +221,10 @@ def test_each_interpolation_is_pillows(interpolation: str) -> None:
             "resize 20x30 border crop 10x15 bicubic rgb fill (0, 255, 0)",
         ),
         ({"mean": (0, 0, 0), "std": (1, 1, 1)}, "resize 256x256 center crop 224x224 bicubic rgb"),
+        (
+            {"crop_mode": "border", "channels": "gray", "mean": (0.1,), "std": (1,)},
+            "resize 256x256 border crop 224x224 bicubic gray fill 26",
+        ),
     ],
 )
 def test_the_geometry_names_what_pixels_depend_on(
