@@ -98,6 +98,7 @@ def test_rows_without_accuracy_or_preprocessing_stay_as_they_are(lite0: Entry) -
         ("cuda", "tf32", "contiguous"),
         ("cuda", "amp", "channels_last"),
         ("cuda", "fp16", "channels_last"),
+        ("cuda", "bf16", "channels_last"),
     ],
 )
 def test_auto_is_resolved_by_device_and_precision(

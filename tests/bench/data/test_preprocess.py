@@ -88,9 +88,17 @@ def test_an_image_smaller_than_the_crop_is_padded_as_torchvision_pads() -> None:
     assert np.array_equal(ours, np.asarray(reference(image)))
 
 
-def test_without_antialias_pixels_equal_torchvisions_tensor_path(photographs: list[Path]) -> None:
-    reference = ImageClassification(crop_size=224, resize_size=256, antialias=False)
-    ours = _preprocess(interpolation="bilinear", antialias=False, mean=MEAN, std=STD)
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
+def test_without_antialias_pixels_equal_torchvisions_tensor_path(
+    photographs: list[Path], interpolation: str
+) -> None:
+    reference = ImageClassification(
+        crop_size=224,
+        resize_size=256,
+        interpolation=InterpolationMode(interpolation),
+        antialias=False,
+    )
+    ours = _preprocess(interpolation=interpolation, antialias=False)
     image = Image.open(photographs[0]).convert("RGB")
     expected = reference(transforms.functional.pil_to_tensor(image))
     assert torch.equal(_tensor(photographs[0].read_bytes(), ours), expected)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from bench.data.dataset import Dataset
 from bench.measure.scoring import Predictions, evidence, parquet, read_out
-from bench.records import BadImage
+from bench.records import BadImage, EndToEnd, Stages
 from zoo.errors import MeasureError
 
 CLASSES = 8
@@ -51,8 +51,10 @@ def test_a_label_counts_for_top_5_up_to_the_fifth_rank(rank: int) -> None:
 
 def test_counts_are_over_all_images() -> None:
     tops = ((0, 1, 2, 3, 4), (1, 0, 2, 3, 4), (5, 4, 3, 2, 1), (7, 6, 5, 4, 3))
-    found = evidence(_dataset(0, 0, 0, 7), _predictions(*tops), None, 16)
-    assert (found.correct_top1, found.correct_top5) == (2, 3)
+    stages = Stages(read_decode_s=1, resize_s=1, copy_s=1, model_s=1)
+    timed = EndToEnd(images=4, seconds=2, lanes=2, stages=stages)
+    found = evidence(_dataset(0, 0, 0, 7), _predictions(*tops), timed, 16)
+    assert (found.correct_top1, found.correct_top5, found.end_to_end) == (2, 3, timed)
     assert (found.images, found.images_in_dataset, found.forward_batch) == (4, 4, 16)
     assert (found.dataset, found.dataset_kind) == ("d", "k")
 
@@ -177,12 +179,17 @@ def test_the_file_of_a_shard_says_what_the_whole_has_to_be() -> None:
     assert metadata[b"images_sha256"].decode() == "01" * 32 + "02" * 32
     ids = hashlib.sha256(b"0.jpg\n1.jpg\n2.jpg").hexdigest()
     assert metadata[b"dataset_ids_sha256"].decode() == ids
+    assert metadata[b"entry"] == b"e"
+    assert metadata[b"dataset_digest"].decode() == _dataset(1, 2, 3).digest
     assert "labels" not in table.column_names
 
 
 def test_what_is_not_read_has_no_prediction() -> None:
     predictions = Predictions.empty(2, 5)
     assert predictions.top.tolist() == [[-1] * 5] * 2
+    assert predictions.top.dtype == np.int32
+    assert (predictions.prob.dtype, predictions.label_prob.dtype) == (np.float32, np.float32)
+    assert (predictions.readable.dtype, predictions.sha256.dtype) == (np.bool_, np.uint8)
     assert np.isnan(predictions.prob).all()
     assert np.isnan(predictions.label_prob).all()
     assert not predictions.readable.any()
