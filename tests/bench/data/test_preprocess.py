@@ -121,6 +121,14 @@ def test_odd_colour_modes_load_as_pillow_converts(
     assert np.array_equal(np.asarray(decode(data, _preprocess())), np.asarray(expected))
 
 
+def test_gray_is_decoded_as_pillow_converts(photographs: list[Path]) -> None:
+    data = photographs[0].read_bytes()
+    gray = _preprocess(channels="gray", mean=(0.5,), std=(0.5,))
+    expected = np.asarray(Image.open(io.BytesIO(data)).convert("L"))
+    assert np.array_equal(np.asarray(decode(data, gray)), expected)
+    assert crop(decode(data, gray), gray).shape == (224, 224, 1)
+
+
 def test_exif_rotation_is_left_alone(photographs: list[Path]) -> None:
     """timm and torchvision ignore it, and so did the published figures."""
     image = Image.open(photographs[0]).convert("RGB")
