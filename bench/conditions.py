@@ -7,6 +7,7 @@ import re
 import subprocess
 import warnings
 from collections import Counter
+from collections.abc import Iterator
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -31,6 +32,7 @@ BRIEF_SPIN = {"GOMP_SPINCOUNT": "1000"}
 # Of sys/personality.h.
 _ADDR_NO_RANDOMIZE = 0x0040000
 _CGROUP = Path("/sys/fs/cgroup")
+_PROCESS_GROUPS = Path("/proc/self/cgroup")
 _CPUS = Path("/sys/devices/system/cpu")
 
 
@@ -160,13 +162,44 @@ def processor_id() -> str | None:
 
 
 def cores() -> int:
-    """Return how many cores this process may use: its affinity's, or fewer by OMP_NUM_THREADS."""
+    """Return the number of cores that this process may use.
+
+    Its affinity's, or fewer by its control groups' quota (a container's ``--cpus``, rounded down)
+    or OMP_NUM_THREADS.
+    """
     if hasattr(os, "sched_getaffinity"):
         count = len(os.sched_getaffinity(0))
     else:
         count = os.cpu_count() or 1
     limit = os.environ.get("OMP_NUM_THREADS", "")
-    return min(count, int(limit)) if limit.isdigit() and int(limit) > 0 else count
+    if limit.isdigit() and int(limit) > 0:
+        count = min(count, int(limit))
+    return max(1, int(min([count, *_cpu_quotas()])))
+
+
+def _cpu_quotas() -> Iterator[float]:
+    """Yield the cores' worth of time that each control group above this process grants."""
+    for folder in _control_groups("cpu"):
+        for words in (
+            _words(folder / "cpu.max"),  # of version 2: "max 100000" is without bound
+            _words(folder / "cpu.cfs_quota_us") + _words(folder / "cpu.cfs_period_us"),
+        ):
+            if len(words) == 2 and all(word.isdigit() for word in words):
+                yield int(words[0]) / int(words[1])
+
+
+def _control_groups(controller: str) -> Iterator[Path]:
+    """Yield the folders of this process's control groups and of those above: all of them bind.
+
+    A container sees its own as the root.
+    """
+    for line in _lines(_PROCESS_GROUPS):
+        _, names, path = line.split(":", 2)
+        if names == "" or controller in names.split(","):
+            root = _CGROUP / names
+            own = root / path.strip("/")
+            yield own
+            yield from (folder for folder in own.parents if folder.is_relative_to(root))
 
 
 def limit_cores(count: int) -> None:
@@ -184,14 +217,14 @@ def available_memory_bytes() -> int | None:
         return None
     fields = dict(line.split(":", 1) for line in info.read_text().splitlines())
     left = [int(fields["MemAvailable"].split()[0]) * 1024]
-    # cgroup v2, then v1, as a container sees them.
-    for limit, used in (
-        ("memory.max", "memory.current"),
-        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
-    ):
-        values = [_first_word(_CGROUP / name) for name in (limit, used)]
-        if all(value.isdigit() for value in values):
-            left.append(int(values[0]) - int(values[1]))
+    for folder in _control_groups("memory"):
+        for limit, used in (
+            ("memory.max", "memory.current"),  # of version 2
+            ("memory.limit_in_bytes", "memory.usage_in_bytes"),
+        ):
+            values = [_first_word(folder / name) for name in (limit, used)]
+            if all(value.isdigit() for value in values):
+                left.append(int(values[0]) - int(values[1]))
     return max(0, min(left))
 
 
@@ -248,10 +281,19 @@ class _DlInfo(ctypes.Structure):
 
 
 def _first_word(path: Path) -> str:
+    return (_words(path) or [""])[0]
+
+
+def _words(path: Path) -> list[str]:
+    return [word for line in _lines(path) for word in line.split()]
+
+
+def _lines(path: Path) -> list[str]:
+    """Return a file's lines; none if it cannot be read."""
     try:
-        return (path.read_text().split() or [""])[0]
+        return path.read_text().splitlines()
     except OSError:
-        return ""
+        return []
 
 
 def collect(device: str, load_before: float | None = None) -> dict[str, Any]:

@@ -11,13 +11,15 @@ import signal
 import threading
 import warnings
 
+from bench.fork_server import END_SIGNALS
+
 # Taking all of it apart lasts a second, for which whoever reads the run's output would wait. The
 # server has nothing of its own left to do, and the workers end by themselves.
 atexit.register(os._exit, 0)
 
-# A terminal's Ctrl-C reaches this process too, and is the command's to answer.
-signal.signal(signal.SIGINT, signal.SIG_IGN)
-signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+for _end_signal in END_SIGNALS:
+    signal.signal(_end_signal, signal.SIG_IGN)
+signal.pthread_sigmask(signal.SIG_UNBLOCK, END_SIGNALS)
 
 _imported = threading.Event()
 
@@ -68,5 +70,5 @@ gc.enable()
 _imported.set()
 _watch.join()
 
-# The server ignores it from here on, and workers begin with what is set here.
+# The server ignores Ctrl-C from here on, and workers begin with what is set here.
 signal.signal(signal.SIGINT, signal.default_int_handler)

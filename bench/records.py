@@ -1,4 +1,4 @@
-"""What a measurement leaves behind: raw evidence only; figures are made in reports."""
+"""What a measurement leaves behind: counts and seconds of steps, of which reports make figures."""
 
 from datetime import UTC, datetime
 from math import log
@@ -418,9 +418,6 @@ class Side(Model):
     python: str
     revision: str | None = None
     commit: str | None = None
-
-
-Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class Round(Model):

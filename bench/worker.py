@@ -5,6 +5,7 @@ Runs in a child process; speaks to its parent in small dictionaries over a pipe.
 
 import math
 import os
+import signal
 import sys
 import threading
 import time
@@ -82,28 +83,36 @@ def _check_workers(workers: int, device: str) -> None:
 
 def main(job: Job, log: str, pipe: Connection) -> None:
     """Measure one row. Never raises: what goes wrong is sent, and recorded as the row's reason."""
+    import torch  # which the parent does without
+
     redirect_output(log)
     _die_with(pipe)
-    if job.cores is not None:
-        conditions.limit_cores(job.cores)
+    if job.cores is not None or conditions.cores() < torch.get_num_threads():
+        conditions.limit_cores(job.cores or conditions.cores())
     lock = threading.Lock()
 
     def send(event: dict[str, Any]) -> None:
         with lock:
             pipe.send(event)
 
+    usable = True
     try:
-        _measure_row(job, send)
+        usable = _measure_row(job, send)
     except StoreError as error:
         send({"event": "store_failed", "reason": str(error)})
-    send({"event": "done"})
+    send({"event": "done" if usable else "unusable"})
 
 
-def _measure_row(job: Job, send: Send) -> None:
+def _measure_row(job: Job, send: Send) -> bool:
+    """Measure the row; return False, at once, if an error has left this process unusable."""
+    from bench.measure import memory  # torch, which the parent does without
+
     def progress(done: int, total: int, unit: str) -> None:
         send({"event": "progress", "done": done, "total": total, "unit": unit})
 
     device = conditions.resolve_device(job.settings.device)
+    if device == "cpu" and job.is_timed:
+        memory.map_files_as(os.getppid())
 
     def tell(text: str) -> None:
         send({"event": "told", "text": text})
@@ -113,8 +122,7 @@ def _measure_row(job: Job, send: Send) -> None:
     row = _with_earlier_batch(row, store)
     keys = {name: _key(row, name) for name in job.measures}
     send({"event": "keys", "keys": {name: key.model_dump() for name, key in keys.items()}})
-    for name, key in keys.items():
-        _measure_once(name, key, row, store, send)
+    return all(_measure_once(name, key, row, store, send) for name, key in keys.items())
 
 
 def _key(row: Row, name: Measure) -> RowKey:
@@ -153,23 +161,28 @@ def _batch(row: Row, key: RowKey) -> dict[str, Any] | None:
     }
 
 
-def _measure_once(name: Measure, key: RowKey, row: Row, store: Store, send: Send) -> None:
+def _measure_once(name: Measure, key: RowKey, row: Row, store: Store, send: Send) -> bool:
+    """Measure, unless the store has it; return whether this process can measure anything more."""
+    from bench.measure.execution import is_sticky  # torch, which the parent does without
+
     earlier = store.newest(name, key)
     if earlier and _suffices(earlier, row.job):
         send({**told(earlier), "event": "kept"})
-        return
+        return True
     send({"event": "measuring", "measure": name})
     load_before = conditions.load_average()
     started = time.perf_counter()
     started_at = now()
     result: Result | None = None
     reason = None
+    usable = True
     try:
         result = measure(name, row)
     except Exception as error:  # whatever a model does, it costs one row
         if not isinstance(error, ZoobenchError):
             traceback.print_exc()
         reason = _reason(error)
+        usable = not is_sticky(error)
     record = Record(
         measure=name,
         key=key,
@@ -187,6 +200,7 @@ def _measure_once(name: Measure, key: RowKey, row: Row, store: Store, send: Send
     )
     store.append(record, None if result is None else result.predictions)
     send({**told(record), "event": "recorded"})
+    return usable
 
 
 def _suffices(earlier: Record, job: Job) -> bool:
@@ -221,12 +235,12 @@ def redirect_output(log: str) -> None:
 
 
 def _die_with(pipe: Connection) -> None:
-    """End this process when the parent is gone, however it went."""
+    """End this process's group when the parent is gone, however it went."""
 
     def watch() -> None:
         try:
             pipe.recv()
         except (EOFError, OSError):
-            os._exit(1)
+            os.killpg(os.getpid(), signal.SIGKILL)  # with what the model has started
 
     threading.Thread(target=watch, daemon=True).start()

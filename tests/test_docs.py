@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from bench.cli.main import main
 from zoo import manifest
 
 ROOT = Path(__file__).parent.parent
+EXTENDING = ROOT / "docs" / "extending.md"
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
@@ -49,6 +51,19 @@ def test_python_runs(here: Path) -> None:
     for page in PAGES:
         for block in _blocks(page, "python"):
             exec(compile(block, str(page), "exec"), {})
+
+
+def test_what_is_to_be_extended_is_there() -> None:
+    rows = re.findall(
+        r"^\|.*\| (`\w+`(?:, `\w+`)*) in `(.+)` \|$", EXTENDING.read_text(), re.MULTILINE
+    )
+    assert len(rows) >= 8
+    for names, path in rows:
+        module = import_module(
+            path.removesuffix("/__init__.py").removesuffix(".py").replace("/", ".")
+        )
+        for name in re.findall(r"\w+", names):
+            assert isinstance(getattr(module, name), dict), f"{name} in {path}"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)

@@ -1,8 +1,13 @@
 """The ``zoobench`` command: its sub-commands, and what an error looks like."""
 
 import gc
+import io
+import signal
 import sys
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
 from typing import Annotated
 
 import typer
@@ -13,6 +18,7 @@ from bench.cli.cache import cache
 from bench.cli.claims import claims
 from bench.cli.compare import compare
 from bench.cli.doctor import doctor
+from bench.cli.encoding import IN_ASCII
 from bench.cli.env import env
 from bench.cli.list import list_entries
 from bench.cli.plot import plot
@@ -65,11 +71,63 @@ def _root(
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command line; exit 0 if all is well, 1 for a failed row, 2 for a user's mistake."""
+    """Run the command line; exit 0 if all is well, 1 for a failed row, 2 for a user's mistake.
+
+    SIGTERM and SIGHUP clean up as Ctrl-C does, and exit with 128 and their number.
+    """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=IN_ASCII)
+    with _signals_interrupt():
+        _run(arguments)
+
+
+@contextmanager
+def _signals_interrupt() -> Iterator[None]:
+    """Raise KeyboardInterrupt for the first SIGTERM or SIGHUP, and exit with its code."""
+    received: list[int] = []
+
+    def interrupt(number: int, _: FrameType | None) -> None:
+        for each in before:
+            signal.signal(each, signal.SIG_IGN)  # a second one would cut the clean-up short
+        received.append(number)
+        raise KeyboardInterrupt
+
+    before = {
+        number: signal.signal(number, interrupt)
+        for number in (signal.SIGTERM, signal.SIGHUP)
+        if signal.getsignal(number) != signal.SIG_IGN  # nohup's
+    }
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit):
+        if received:
+            sys.exit(128 + received[0])
+        raise
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _home_explained() -> Iterator[None]:
+    """Raise ZoobenchError where pathlib finds no folder for the ``~`` of a path."""
+    try:
+        yield
+    except RuntimeError as error:
+        if "home directory" not in str(error):
+            raise
+        raise ZoobenchError(
+            "a path begins with '~', and that user has no home: write the path in full"
+        ) from error
+
+
+def _run(arguments: list[str]) -> None:
     debug = "--debug" in arguments  # wherever it stands
     try:
-        app([word for word in arguments if word != "--debug"], prog_name="zoobench")
+        with _home_explained():
+            app([word for word in arguments if word != "--debug"], prog_name="zoobench")
     except ZoobenchError as error:
         if debug:
             traceback.print_exc()

@@ -1,1 +1,5 @@
-"""Datasets, one file a layout, and the way of a photograph to pixels. No torch in this room."""
+"""Datasets, one file per layout, and the way from an encoded image to pixels.
+
+No module imports torch at its top; decoders by torchvision, and resizing without antialias, do when
+they run.
+"""

@@ -77,9 +77,19 @@ class CacheFile:
 
 
 def default_folder() -> Path:
-    """Return where decoded pixels lie: below ``$XDG_CACHE_HOME``, or ``~/.cache``."""
+    """Return where decoded pixels are kept: below ``$XDG_CACHE_HOME``, or ``~/.cache``.
+
+    Raises:
+        DataError: neither exists, as for a container's user without a home.
+    """
     base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "zoobench" / "pixels"
+    try:
+        return (Path(base) if base else Path.home() / ".cache") / "zoobench" / "pixels"
+    except RuntimeError:
+        raise DataError(
+            "no folder for decoded pixels, because this user has no home: set HOME or "
+            "XDG_CACHE_HOME"
+        ) from None
 
 
 class PixelCache:
@@ -97,6 +107,8 @@ class PixelCache:
     def open(self, key: PixelKey, shape: tuple[int, int, int]) -> "CachedPixels | None":
         """Return the pixels of a key, or None; a file that is not whole is removed.
 
+        One that cannot be read, as over a network that is down, stays.
+
         Args:
             key: what they depend on.
             shape: (height, width, channels) of one image.
@@ -106,8 +118,12 @@ class PixelCache:
             stream = path.open("rb")
         except OSError:
             return None
-        _lock(stream, fcntl.LOCK_SH)
-        index = _read_index(stream)
+        try:
+            _lock(stream, fcntl.LOCK_SH)
+            index = _read_index(stream)
+        except OSError:
+            stream.close()
+            return None
         if index is None or index.key != key or index.offset != key.images * _size(shape):
             stream.close()
             path.unlink(missing_ok=True)
@@ -345,14 +361,24 @@ class _Index:
 
 
 def _read_index(stream: BinaryIO) -> _Index | None:
-    """Return the index behind the pixels, or None if the file is not whole."""
+    """Return the index behind the pixels, or None if the file is not whole.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    end = stream.seek(0, os.SEEK_END) - _TAIL.size
+    if end < 0:
+        return None
+    stream.seek(end)
+    length, digest, magic = _TAIL.unpack(stream.read(_TAIL.size))
+    offset = end - length
+    if magic != _MAGIC or offset < 0:
+        return None
+    stream.seek(offset)
+    packed = stream.read(length)
+    if hashlib.sha256(packed).digest() != digest:
+        return None
     try:
-        end = stream.seek(-_TAIL.size, os.SEEK_END)
-        length, digest, magic = _TAIL.unpack(stream.read(_TAIL.size))
-        offset = stream.seek(end - length)
-        packed = stream.read(length)
-        if magic != _MAGIC or hashlib.sha256(packed).digest() != digest:
-            return None
         with np.load(io.BytesIO(packed), allow_pickle=False) as arrays:
             head = json.loads(arrays["head"].tobytes())
             bad, odd = (
@@ -361,7 +387,7 @@ def _read_index(stream: BinaryIO) -> _Index | None:
             )
             key = PixelKey.model_validate(head["key"])
             return _Index(key, bad, odd, arrays["encoded"], arrays["pixels"], offset)
-    except (OSError, ValueError, KeyError, struct.error, ValidationError):
+    except (ValueError, KeyError, ValidationError):  # of another version's making
         return None
 
 
@@ -439,8 +465,10 @@ def _look_at(path: Path) -> CacheFile | None:
     try:
         with path.open("rb") as stream:
             free = _lock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            index = _read_index(stream)
             status = os.fstat(stream.fileno())
+            index = None
+            with suppress(OSError):  # it is listed all the same
+                index = _read_index(stream)
     except OSError:
         return None
     used_at = datetime.fromtimestamp(status.st_mtime, UTC)

@@ -6,7 +6,7 @@ from typing import Any
 
 from bench.executors import Listener
 from bench.plan import Job
-from bench.records import Accuracy, BadImage, Measure, Record, RowKey, now
+from bench.records import MEASURE_OF, Accuracy, BadImage, Measure, Record, RowKey, now
 from bench.store import Store
 from zoo.errors import StoreError
 
@@ -39,13 +39,18 @@ class Ledger:
         if event["event"] == "store_failed":
             raise StoreError(event["reason"])
         if event["event"] == "keys":
-            self._keys = {name: RowKey(**key) for name, key in event["keys"].items()}
+            self._keys |= {name: RowKey(**key) for name, key in event["keys"].items()}
         elif event["event"] in ("recorded", "kept"):
             if event["measure"] not in self._left:
                 return
             self._left.remove(event["measure"])
             self._well &= event["status"] == "measured" and not event.get("bad_images")
         self._listen(self._job, event)
+
+    def rest_of(self, placed: Job) -> Job | None:
+        """Return a job that measures what is still to come; None if nothing is."""
+        figures = tuple(name for name in placed.figures if MEASURE_OF[name] in self._left)
+        return placed.model_copy(update={"figures": figures}) if figures else None
 
     def close(self, reason: str) -> bool:
         """Record why measurements are missing, if any are; return whether all went well."""

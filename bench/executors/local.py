@@ -47,9 +47,9 @@ def ask(target: Callable[..., None], *arguments: Any) -> Iterator[Any]:
     """
     process = _Worker(target, *arguments)
     try:
-        while (answer := process.pipe.recv()) is not None:
+        while (answer := process.receive()) is not None:
             yield answer
-    except (EOFError, OSError):  # also in the middle of a message
+    except (EOFError, OSError):
         raise ZoobenchError(process.last_words()) from None
     finally:
         process.end()
@@ -79,7 +79,7 @@ def run(
         while waiting or running:
             while started := _start_one(waiting, running, placement, timeout_s, listen):
                 running.append(started)
-            connection.wait([row.pipe for row in running], _shortest_wait_s(running))
+            _wait(running)
             for row in [row for row in running if not row.goes_on()]:
                 running.remove(row)
                 all_well &= row.end()
@@ -102,7 +102,7 @@ def run_placed(job: Job, *, timeout_s: float | None, listen: Listener) -> bool:
     row = _Row(job, job, timeout_s, listen)
     try:
         while row.goes_on():
-            connection.wait([row.pipe], _shortest_wait_s([row]))
+            _wait([row])
         return row.end()
     finally:
         row.kill()
@@ -125,9 +125,11 @@ def _start_one(
     return _Row(job, place.given_to(job), timeout_s, listen)
 
 
-def _shortest_wait_s(running: Sequence["_Row"]) -> float | None:
+def _wait(running: Sequence["_Row"]) -> None:
+    """Wait until a worker sends something or dies, or a row's deadline has come."""
     deadlines = [row.deadline for row in running if row.deadline is not None]
-    return max(0.0, min(deadlines) - time.monotonic()) if deadlines else None
+    timeout_s = max(0.0, min(deadlines) - time.monotonic()) if deadlines else None
+    connection.wait([source for row in running for source in row.sources], timeout_s)
 
 
 def last_words(code: int, printed: str) -> str:
@@ -145,27 +147,44 @@ class _Worker:
     """A process, the pipe to it, and the log of what it prints."""
 
     def __init__(self, target: Callable[..., None], *arguments: Any) -> None:
-        fork_server.start()
         self._folder = tempfile.TemporaryDirectory(prefix="zoobench-")
         self._log = Path(self._folder.name) / "worker.log"
-        self.pipe, theirs = fork_server.CONTEXT.Pipe()
-        self._process = fork_server.CONTEXT.Process(
-            target=target, args=(*arguments, str(self._log), theirs)
-        )
-        self._process.start()
+        self._pipe, theirs = fork_server.CONTEXT.Pipe()
+        self._fork = fork_server.Fork(target, *arguments, str(self._log), theirs)
         theirs.close()
+        # What becomes ready when it sends something or dies. Its pipe does not tell its death: a
+        # process that it has started may keep the other end open.
+        self.sources = (self._pipe, self._fork.sentinel)
+
+    def has_news(self) -> bool:
+        """Return whether it has sent something or died."""
+        return bool(connection.wait(self.sources, 0))
+
+    def receive(self) -> Any:
+        """Return what it sends next.
+
+        Raises:
+            EOFError: it died, and all that it sent has been returned.
+            OSError: it died in the middle of a message.
+        """
+        if self._fork.sentinel in connection.wait(self.sources):
+            self._fork.kill()  # what it has started, which could keep half a message waiting
+            if not self._pipe.poll():
+                raise EOFError
+        return self._pipe.recv()
 
     def last_words(self) -> str:
-        """Wait for its end, and say how it died, with the last line that it printed."""
-        self._process.join()
+        """Wait for its end, and return how it died, with the last line that it printed."""
+        code = self._fork.join()
+        if code is None:
+            return "the fork server died, and the worker with it (out of memory?)"
         printed = self._log.read_text(errors="replace") if self._log.is_file() else ""
-        return last_words(self._process.exitcode or 0, printed)
+        return last_words(code, printed)
 
     def end(self) -> None:
-        """End it, whatever it does."""
-        self._process.kill()
-        self._process.join()
-        self.pipe.close()
+        """End it and what it has started."""
+        self._fork.kill()
+        self._pipe.close()
         self._folder.cleanup()
 
 
@@ -179,23 +198,36 @@ class _Row:
         self._reason = ""
         self._worker = _Worker(worker.main, placed)
         self.deadline = None if timeout_s is None else time.monotonic() + timeout_s
-        self.pipe = self._worker.pipe
+
+    @property
+    def sources(self) -> tuple[connection.Connection, int]:
+        """Return what becomes ready when the worker sends something or dies."""
+        return self._worker.sources
 
     def goes_on(self) -> bool:
         """Hear what the worker has said; return False once it is done, dead or late."""
-        while self.pipe.poll():
+        while self._worker.has_news():
             try:
-                event = self.pipe.recv()
-            except (EOFError, OSError):  # also in the middle of a message
+                event = self._worker.receive()
+            except (EOFError, OSError):
                 self._reason = self._worker.last_words()
                 return False
             if event["event"] == "done":
                 return False
+            if event["event"] == "unusable":
+                return self._restart()
             self._ledger.hear(event)
         late = self.deadline is not None and time.monotonic() >= self.deadline
         if late:
             self._reason = f"overran the timeout of {self._timeout_s:g} s"
         return not late
+
+    def _restart(self) -> bool:
+        """Measure the rest of the row in another process; return False if there is no rest."""
+        if rest := self._ledger.rest_of(self.placed):
+            self.kill()
+            self._worker = _Worker(worker.main, rest)
+        return rest is not None
 
     def end(self) -> bool:
         """Record why measurements are missing, if any are; return whether all went well."""
@@ -213,9 +245,10 @@ def in_worker(target: Callable[..., None], *arguments: Any) -> None:
     Raises:
         ZoobenchError: it died, or raised (its traceback is on standard error).
     """
-    fork_server.start()
-    process = fork_server.CONTEXT.Process(target=target, args=arguments)
-    process.start()
-    process.join()
-    if process.exitcode:
-        raise ZoobenchError(f"{target.__name__} failed with exit code {process.exitcode}")
+    process = fork_server.Fork(target, *arguments)
+    try:
+        code = process.join()
+    finally:
+        process.kill()
+    if code != 0:
+        raise ZoobenchError(f"{target.__name__} failed with exit code {code}")

@@ -29,18 +29,24 @@ _OUT_OF_MEMORY = (
 )
 # A kernel that indexes with 32 bits refuses a batch whose tensors have more elements.
 _TOO_LARGE = ("canUse32BitIndexMath",)
-# After these every call to the device fails, whatever it is.
+# The words of CUDA's runtime for the errors of which its documentation says that they leave the
+# process in an inconsistent state: all further work fails until it is relaunched.
 _STICKY = (
-    "illegal memory access",
-    "illegal address",
-    "illegal instruction",
-    "device-side assert",
-    "unspecified launch failure",
-    "misaligned address",
+    "an illegal memory access was encountered",
+    "an illegal instruction was encountered",
+    "device-side assert triggered",
+    "exception was encountered on external device",
     "hardware stack error",
     "invalid program counter",
-    "uncorrectable ECC error",
-    "NVLink error",
+    "misaligned address",
+    "operation not supported on global/shared address space",
+    "the launch timed out and was terminated",
+    "uncorrectable ECC error encountered",
+    "uncorrectable NVLink error detected during the execution",
+    "unspecified launch failure",
+    # What the libraries make of them.
+    "CUBLAS_STATUS_EXECUTION_FAILED",
+    "CUDNN_STATUS_EXECUTION_FAILED",
 )
 
 
@@ -216,15 +222,16 @@ def does_not_fit(error: BaseException) -> bool:
     return is_out_of_memory(error) or any(words in str(error) for words in _TOO_LARGE)
 
 
-def is_sticky(error: BaseException) -> bool:
-    """Return whether an error leaves this process's CUDA context unusable.
+def is_sticky(error: BaseException | None) -> bool:
+    """Return whether an error, or what it was made of, ends all use of CUDA by this process.
 
-    A reason that torch adds behind the error itself counts too: it reports errors of earlier
-    kernels at later calls.
+    Running out of memory does not.
     """
-    chain = [error, error.__cause__, error.__context__]
-    texts = [str(link) for link in chain if link is not None]
-    return any("CUDA" in text and any(words in text for words in _STICKY) for text in texts)
+    while error is not None:
+        if isinstance(error, RuntimeError) and any(words in str(error) for words in _STICKY):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def explained(

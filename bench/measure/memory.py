@@ -1,12 +1,14 @@
 """Peak memory: the allocator's on a GPU, the process's resident set on a CPU."""
 
 import ctypes
+import mmap
 import resource
 import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import torch
 
 Kind = Literal["cuda_allocator", "process_rss"]
@@ -33,6 +35,37 @@ def _reset_rss_peak() -> None:
     """Forget the process's earlier peak (Linux; elsewhere the peak is the whole process's)."""
     with suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
+
+
+def map_files_as(process: int) -> None:
+    """Map the pages of files that another process has mapped, at the same addresses.
+
+    A fork inherits its parent's anonymous pages, but maps those of files, which are the libraries'
+    code and constants, only as it touches them: 0.3 GB of what a process that had imported torch
+    itself would have are missing from its resident set. So this touches them (Linux; elsewhere the
+    resident set lacks them).
+
+    Args:
+        process: the fork server.
+    """
+    with suppress(OSError), Path(f"/proc/{process}/pagemap").open("rb", buffering=0) as page_map:
+        for start, end, _ in sorted(_file_mappings(process) & _file_mappings("self")):
+            page_map.seek(start // mmap.PAGESIZE * 8)
+            entries = np.frombuffer(page_map.read((end - start) // mmap.PAGESIZE * 8), np.uint64)
+            memory = np.ctypeslib.as_array((ctypes.c_uint8 * (end - start)).from_address(start))
+            is_present = entries >> np.uint64(63) == 1  # bit 63 of an entry of pagemap
+            memory[:: mmap.PAGESIZE][is_present].max(initial=0)
+
+
+def _file_mappings(process: int | str) -> set[tuple[int, int, str]]:
+    """Return the (start, end, file and offset) of a process's readable mappings of files."""
+    found = set()
+    for line in Path(f"/proc/{process}/maps").read_text().splitlines():
+        addresses, permissions, offset, device, inode, *_ = line.split(maxsplit=5)
+        if permissions.startswith("r") and inode != "0":
+            start, end = (int(address, 16) for address in addresses.split("-"))
+            found.add((start, end, f"{device} {inode} {offset}"))
+    return found
 
 
 def resident_bytes_after_trim() -> int:

@@ -196,11 +196,11 @@ def open_source(row: Row, images: range) -> Iterator[Source]:
     Raises:
         MeasureError: the decoder does not run on the row's device.
     """
-    if row.job.cache_bytes == 0:
+    cache = _cache(row)
+    if cache is None:
         yield uncached_source(row)
         return
     decoder = open_decoder(row.job.settings.decoder, row.device)
-    cache = PixelCache(default_folder(), row.job.cache_bytes)
     images_key = _images_key(row, decoder, images)
     cached = cache.open(_key(images_key, row.preprocess), _shape(row.preprocess))
     if cached is not None:
@@ -220,6 +220,17 @@ def open_source(row: Row, images: range) -> Iterator[Source]:
         writer.commit()
         if writer.failure:
             row.tell(f"decoded pixels were not kept: {writer.failure}")
+
+
+def _cache(row: Row) -> PixelCache | None:
+    """Return the cache, or None if none was wanted or there is no folder for it."""
+    if row.job.cache_bytes == 0:
+        return None
+    try:
+        return PixelCache(default_folder(), row.job.cache_bytes)
+    except DataError as error:
+        row.tell(f"decoded pixels are not kept: {error}")
+        return None
 
 
 def _writing_source(row: Row, decoder: Decoder, cache: PixelCache, images_key: PixelKey) -> Source:

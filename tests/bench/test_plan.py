@@ -2,8 +2,16 @@
 
 import pytest
 
-from bench.plan import Job, Settings, plan, resolve_memory_format, share_pixels
-from bench.records import Precision
+from bench.plan import (
+    Job,
+    Settings,
+    default_batch_size,
+    images_of,
+    plan,
+    resolve_memory_format,
+    share_pixels,
+)
+from bench.records import Figure, Precision, Shard
 from zoo.entry import Entry, Preprocess
 
 
@@ -68,6 +76,13 @@ def test_pixels_are_shared_by_jobs_of_the_same_images_only(lite0: Entry) -> None
     assert [job.also for job in share_pixels([*here, *there], preprocess)] == [(), ()]
 
 
+def test_rows_without_accuracy_share_no_pixels(lite0: Entry) -> None:
+    sizes = {"a": 256, "b": 240, "c": 256}
+    entries = tuple(lite0.model_copy(update={"name": name}) for name in sizes)
+    jobs = _jobs(entries, ("params", "speed"))
+    assert share_pixels(jobs, {name: _preprocess(px) for name, px in sizes.items()}) == jobs
+
+
 def test_rows_without_accuracy_or_preprocessing_stay_as_they_are(lite0: Entry) -> None:
     other = lite0.model_copy(update={"name": "other"})
     jobs = [*_jobs((lite0,), ("params",)), *_jobs((other,))]
@@ -83,6 +98,7 @@ def test_rows_without_accuracy_or_preprocessing_stay_as_they_are(lite0: Entry) -
         ("cuda", "tf32", "contiguous"),
         ("cuda", "amp", "channels_last"),
         ("cuda", "fp16", "channels_last"),
+        ("cuda", "bf16", "channels_last"),
     ],
 )
 def test_auto_is_resolved_by_device_and_precision(
@@ -91,3 +107,131 @@ def test_auto_is_resolved_by_device_and_precision(
     assert resolve_memory_format(Settings(precision=precision), device) == expected
     stated = Settings(precision=precision, memory_format="contiguous")
     assert resolve_memory_format(stated, device) == "contiguous"
+
+
+ALL: tuple[Figure, ...] = ("params", "gmacs", "crosscheck", "top1", "speed", "memory", "train")
+
+
+@pytest.mark.parametrize(
+    ("figures", "measures", "is_timed", "only_counts"),
+    [
+        (("params",), ("complexity",), False, True),
+        (("gmacs", "crosscheck"), ("complexity",), False, True),
+        (("top1",), ("accuracy",), False, False),
+        (("params", "top1"), ("complexity", "accuracy"), False, False),
+        (("speed",), ("throughput",), True, False),
+        (("memory",), ("throughput",), True, False),
+        (("train",), ("training",), True, False),
+        (("params", "train"), ("complexity", "training"), True, False),
+        (ALL, ("complexity", "throughput", "training", "accuracy"), True, False),
+    ],
+)
+def test_what_is_timed_has_its_device_alone(
+    figures: tuple[Figure, ...],
+    measures: tuple[str, ...],
+    is_timed: bool,
+    only_counts: bool,
+    lite0: Entry,
+) -> None:
+    (job,) = _jobs((lite0,), figures)
+    assert (job.measures, job.is_timed, job.only_counts) == (measures, is_timed, only_counts)
+
+
+@pytest.mark.parametrize(
+    ("figures", "shards", "apart", "expected"),
+    [
+        (("params", "speed"), 3, True, [(("params", "speed"), None)]),
+        (("params", "top1", "speed"), 1, False, [(("params", "top1", "speed"), None)]),
+        (
+            ("params", "top1", "speed", "train"),
+            1,
+            True,
+            [(("params", "top1"), None), (("speed", "train"), None)],
+        ),
+        (("top1",), 1, True, [(("top1",), None)]),
+        (
+            ("params", "top1"),
+            3,
+            False,
+            [(("params", "top1"), (1, 3)), (("top1",), (2, 3)), (("top1",), (3, 3))],
+        ),
+        (
+            ("top1", "memory"),
+            2,
+            False,
+            [(("top1",), (1, 2)), (("top1",), (2, 2)), (("memory",), None)],
+        ),
+    ],
+)
+def test_a_row_is_cut_into_shards_and_what_is_timed(
+    figures: tuple[Figure, ...],
+    shards: int,
+    apart: bool,
+    expected: list[tuple[tuple[Figure, ...], tuple[int, int] | None]],
+    lite0: Entry,
+) -> None:
+    jobs = plan(
+        (lite0,),
+        figures=figures,
+        settings=Settings(precision="bf16"),
+        batches=[4],
+        store="s",
+        data="d",
+        labels="folder",
+        limit=7,
+        retry_failed=True,
+        cache_bytes=5,
+        target_rse=0.25,
+        shards=shards,
+        apart=apart,
+    )
+    parts = [
+        (job.figures, None if job.shard is None else (job.shard.index, job.shard.count))
+        for job in jobs
+    ]
+    assert parts == expected
+    for job in jobs:
+        assert job.model_copy(update={"figures": figures, "shard": None}) == Job(
+            entry=lite0,
+            figures=figures,
+            settings=Settings(precision="bf16", batch_size=4),
+            store="s",
+            data="d",
+            labels="folder",
+            limit=7,
+            retry_failed=True,
+            cache_bytes=5,
+            target_rse=0.25,
+        )
+
+
+def test_a_job_has_the_machine_alone_and_all_its_cores_unless_its_place_says_otherwise(
+    lite0: Entry,
+) -> None:
+    (job,) = _jobs((lite0,))
+    assert (job.cores, job.alone, job.shard, job.also) == (None, True, None, ())
+    assert (job.cache_bytes, job.target_rse) == (None, None)
+
+
+@pytest.mark.parametrize(("device", "size"), [("cpu", 32), ("cuda", 256), ("cuda:1", 256)])
+def test_the_default_batch_is_the_devices(device: str, size: int) -> None:
+    assert default_batch_size(device) == size
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"data": "other"},
+        {"labels": "folder"},
+        {"limit": 3},
+        {"shard": Shard(index=1, count=2)},
+        {"settings": Settings(decoder="torchvision")},
+    ],
+)
+def test_images_are_others_by_data_labels_limit_decoder_or_shard(
+    change: dict[str, object], lite0: Entry
+) -> None:
+    (job,) = _jobs((lite0,))
+    assert images_of(job.model_copy(update=change)) != images_of(job)
+    same = job.model_copy(update={"store": "t", "settings": Settings(batch_size=3)})
+    assert images_of(same) == images_of(job)

@@ -1,7 +1,10 @@
 """Cached pixels are those that were written, or none; the cache keeps to its bound."""
 
+import errno
 import hashlib
+import io
 import os
+import pwd
 import resource
 import signal
 import subprocess
@@ -121,6 +124,28 @@ def test_a_truncated_file_is_removed(tmp_path: Path, keep: int) -> None:
     path.write_bytes(path.read_bytes()[:keep])
     assert cache.open(_key(), SHAPE) is None
     assert not path.exists()
+
+
+@pytest.mark.parametrize("call", ["seek", "read"])
+def test_a_file_that_cannot_be_read_stays_and_is_listed(
+    call: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = PixelCache(tmp_path)
+    path = _fill(cache, _key())
+    before = path.read_bytes()
+
+    def fail(*_: object) -> int:
+        raise OSError(errno.EIO, "Input/output error")
+
+    failing = type("Failing", (io.BufferedReader,), {call: fail})
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", lambda path, mode: failing(io.FileIO(path)))
+        assert cache.open(_key(), SHAPE) is None
+        assert [(file.key, file.size_bytes) for file in cache.files()] == [(None, len(before))]
+    assert path.read_bytes() == before
+    cached = cache.open(_key(), SHAPE)
+    assert cached is not None
+    cached.close()
 
 
 def test_an_index_that_was_changed_is_noticed(tmp_path: Path) -> None:
@@ -258,3 +283,14 @@ def test_the_folder_is_that_of_the_system(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", "/home/me")
     assert default_folder() == Path("/home/me/.cache/zoobench/pixels")
+
+
+def test_a_user_without_a_home_is_told_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(user: int) -> None:
+        raise KeyError(f"getpwuid(): uid not found: {user}")
+
+    for name in ("XDG_CACHE_HOME", "HOME"):
+        monkeypatch.delenv(name)
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    with pytest.raises(DataError, match="this user has no home: set HOME or XDG_CACHE_HOME"):
+        default_folder()

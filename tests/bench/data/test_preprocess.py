@@ -14,11 +14,19 @@ from torchvision import transforms
 from torchvision.transforms._presets import ImageClassification
 from torchvision.transforms.functional import InterpolationMode
 
-from bench.data.preprocess import crop, decode, resized_px
+from bench.data.preprocess import crop, cropped, decode, geometry, resized_px
 from bench.measure.execution import Execution
 from bench.plan import Settings
 from zoo.entry import Preprocess
 
+PILLOW = {
+    "nearest": Image.Resampling.NEAREST,
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+    "lanczos": Image.Resampling.LANCZOS,
+    "box": Image.Resampling.BOX,
+    "hamming": Image.Resampling.HAMMING,
+}
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
@@ -80,9 +88,17 @@ def test_an_image_smaller_than_the_crop_is_padded_as_torchvision_pads() -> None:
     assert np.array_equal(ours, np.asarray(reference(image)))
 
 
-def test_without_antialias_pixels_equal_torchvisions_tensor_path(photographs: list[Path]) -> None:
-    reference = ImageClassification(crop_size=224, resize_size=256, antialias=False)
-    ours = _preprocess(interpolation="bilinear", antialias=False, mean=MEAN, std=STD)
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
+def test_without_antialias_pixels_equal_torchvisions_tensor_path(
+    photographs: list[Path], interpolation: str
+) -> None:
+    reference = ImageClassification(
+        crop_size=224,
+        resize_size=256,
+        interpolation=InterpolationMode(interpolation),
+        antialias=False,
+    )
+    ours = _preprocess(interpolation=interpolation, antialias=False)
     image = Image.open(photographs[0]).convert("RGB")
     expected = reference(transforms.functional.pil_to_tensor(image))
     assert torch.equal(_tensor(photographs[0].read_bytes(), ours), expected)
@@ -103,6 +119,14 @@ def test_odd_colour_modes_load_as_pillow_converts(
     data = _encoded(Image.open(photographs[1]).convert("RGB").convert(mode), kind)
     expected = Image.open(io.BytesIO(data)).convert("RGB")
     assert np.array_equal(np.asarray(decode(data, _preprocess())), np.asarray(expected))
+
+
+def test_gray_is_decoded_as_pillow_converts(photographs: list[Path]) -> None:
+    data = photographs[0].read_bytes()
+    gray = _preprocess(channels="gray", mean=(0.5,), std=(0.5,))
+    expected = np.asarray(Image.open(io.BytesIO(data)).convert("L"))
+    assert np.array_equal(np.asarray(decode(data, gray)), expected)
+    assert crop(decode(data, gray), gray).shape == (224, 224, 1)
 
 
 def test_exif_rotation_is_left_alone(photographs: list[Path]) -> None:
@@ -129,6 +153,100 @@ def test_what_is_no_image_raises(photographs: list[Path], damage: str) -> None:
     data = {"truncated": whole[: len(whole) // 2], "text": b"not an image", "empty": b""}[damage]
     with pytest.raises(OSError, match=r"truncated|^not an image in a raster format"):
         decode(data, _preprocess())
+
+
+@given(
+    size=st.tuples(st.integers(1, 9), st.integers(1, 9)),
+    crop_px=st.tuples(st.integers(1, 9), st.integers(1, 9)),
+)
+def test_an_odd_border_or_rest_is_on_torchvisions_side(
+    size: tuple[int, int], crop_px: tuple[int, int]
+) -> None:
+    pixels = np.arange(1, 1 + size[0] * size[1] * 3, dtype=np.uint8).reshape(*size, 3)
+    image = Image.fromarray(pixels)
+    expected = transforms.CenterCrop(crop_px)(image)
+    assert np.array_equal(cropped(image, _preprocess(crop_px=crop_px)), np.asarray(expected))
+
+
+def test_an_odd_border_is_wider_at_the_right_and_the_bottom() -> None:
+    white = Image.new("RGB", (1, 1), (255, 255, 255))
+    pixels = cropped(white, _preprocess(crop_px=(2, 4)))
+    assert pixels[:, :, 0].tolist() == [[0, 255, 0, 0], [0, 0, 0, 0]]
+
+
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [
+        ({"crop_mode": "border", "mean": (0.1, 0.2, 0.3)}, [26, 51, 76]),
+        ({"crop_mode": "border", "mean": (0.1, 0.2, 0.3), "channels": "bgr"}, [26, 51, 76]),
+        ({"crop_mode": "border", "mean": (10, 20, 30), "scale": 1}, [10, 20, 30]),
+        ({"crop_mode": "border", "mean": (0.1,), "std": (1,), "channels": "gray"}, [26]),
+        ({"crop_mode": "center", "mean": (0.1, 0.2, 0.3)}, [0, 0, 0]),
+    ],
+)
+def test_a_border_has_the_mean_colour_and_a_centre_crops_is_black(
+    override: dict[str, object], expected: list[int]
+) -> None:
+    preprocess = _preprocess(crop_px=3, **override)
+    mode = "L" if preprocess.channels == "gray" else "RGB"
+    pixels = cropped(Image.new(mode, (1, 1)), preprocess)
+    assert pixels.shape == (3, 3, len(expected))
+    assert pixels[0, 0].tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("mode", "resize_px", "size_px", "expected"),
+    [
+        ("squash", (20, 30), (100, 400), (20, 30)),
+        ("border", (20, 20), (100, 400), (5, 20)),
+        ("border", (20, 30), (100, 100), (20, 20)),
+        ("center", (20, 20), (100, 400), (20, 80)),
+        ("center", (20, 20), (401, 100), (80, 20)),
+        ("center", (20, 20), (100, 399), (20, 79)),
+        ("center", (20, 30), (100, 100), (30, 30)),
+        ("center", (30, 20), (100, 100), (30, 30)),
+    ],
+)
+def test_sizes_after_resizing(
+    mode: str, resize_px: tuple[int, int], size_px: tuple[int, int], expected: tuple[int, int]
+) -> None:
+    assert resized_px(size_px, _preprocess(crop_mode=mode, resize_px=resize_px)) == expected
+
+
+@pytest.mark.parametrize("interpolation", list(PILLOW))
+def test_each_interpolation_is_pillows(interpolation: str) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (40, 50, 3), np.uint8)
+    image = Image.fromarray(noise)
+    preprocess = _preprocess(
+        resize_px=(24, 24), crop_px=(24, 24), crop_mode="squash", interpolation=interpolation
+    )
+    expected = np.asarray(image.resize((24, 24), PILLOW[interpolation]))
+    assert np.array_equal(crop(image, preprocess), expected)
+
+
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [
+        ({}, "resize 256x256 center crop 224x224 bicubic rgb"),
+        (
+            {"antialias": False, "channels": "bgr"},
+            "resize 256x256 center crop 224x224 bicubic no-antialias bgr",
+        ),
+        (
+            {"resize_px": (20, 30), "crop_px": (10, 15), "crop_mode": "border", "mean": (0, 1, 0)},
+            "resize 20x30 border crop 10x15 bicubic rgb fill (0, 255, 0)",
+        ),
+        ({"mean": (0, 0, 0), "std": (1, 1, 1)}, "resize 256x256 center crop 224x224 bicubic rgb"),
+        (
+            {"crop_mode": "border", "channels": "gray", "mean": (0.1,), "std": (1,)},
+            "resize 256x256 border crop 224x224 bicubic gray fill 26",
+        ),
+    ],
+)
+def test_the_geometry_names_what_pixels_depend_on(
+    override: dict[str, object], expected: str
+) -> None:
+    assert geometry(_preprocess(**override)) == expected
 
 
 @given(height=st.integers(10, 3000), width=st.integers(10, 3000), target=st.integers(16, 512))

@@ -2,18 +2,23 @@
 
 import multiprocessing
 import os
+import select
 import signal
+from collections.abc import Callable
+from multiprocessing import connection
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bench import worker
 from bench.conditions import cores
 from bench.executors import Listener, Placement, local
 from bench.plan import Job, Settings, plan
 from bench.records import Accuracy, Complexity, Figure, Record
 from bench.shards import load_predictions, whole_records
 from bench.store import Store
+from tests.bench.executors import fakes
 from zoo.entry import Entry
 from zoo.errors import InterruptedRunError, ZoobenchError
 
@@ -196,3 +201,73 @@ def test_too_many_workers_are_told(lite0: Entry) -> None:
     placement = Placement(devices=("cpu",), workers=cores() + 1)
     with pytest.raises(ZoobenchError, match=rf"this machine has {cores()} cores"):
         local.check([lite0], Settings(device="cpu"), placement, where="zoo.toml")
+
+
+def test_a_model_that_forks_and_dies_ends_its_row_and_its_child(
+    tmp_path: Path, lite0: Entry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "main", fakes.forking)
+    os.mkfifo(tmp_path / fakes.CHILD_LIVES)
+    fifo = os.open(tmp_path / fakes.CHILD_LIVES, os.O_RDONLY | os.O_NONBLOCK)
+    assert local.run(_jobs((lite0,), tmp_path, "params"), timeout_s=None, listen=_ignore) is False
+    reason = _records(tmp_path)["efficientnet_lite0", "complexity"].reason
+    assert reason == "the worker died: exit code 7"
+    assert select.select([fifo], [], [], 60)[0]
+    assert os.read(fifo, 1) == b""  # nobody has it open
+    os.close(fifo)
+
+
+def test_half_a_message_of_a_dead_process_is_not_waited_for() -> None:
+    process = local._Worker(fakes.sending, "half")
+    connection.wait([process.sources[1]])
+    with pytest.raises((EOFError, OSError)):
+        process.receive()
+    assert process.last_words() == "the worker died: exit code 3"
+    process.end()
+
+
+def test_a_killed_fork_server_is_the_reason_of_its_row_and_the_next_row_is_measured(
+    tmp_path: Path, lite_entries: tuple[Entry, ...]
+) -> None:
+    killed = []
+
+    def listen(job: Job, event: dict[str, Any]) -> None:
+        if event["event"] == "measuring" and not killed:
+            (process,) = multiprocessing.active_children()
+            status = Path(f"/proc/{process.pid}/stat").read_text()
+            killed.append(int(status.rpartition(")")[2].split()[1]))
+            os.kill(killed[0], signal.SIGKILL)
+
+    jobs = _jobs(lite_entries[:2], tmp_path, "params")
+    assert local.run(jobs[:1], timeout_s=None, listen=listen) is False
+    assert local.run(jobs[1:], timeout_s=None, listen=listen)
+    records = _records(tmp_path)
+    assert "the fork server died" in (records["efficientnet_lite0", "complexity"].reason or "")
+    assert records["efficientnet_lite1", "complexity"].status == "measured"
+
+
+@pytest.mark.parametrize("retry_failed", [False, True])
+@pytest.mark.parametrize(("main", "processes"), [(fakes.sticky, 2), (fakes.harmless, 1)])
+def test_an_error_that_ends_the_use_of_cuda_costs_its_measurement_alone(
+    main: Callable[..., None],
+    processes: int,
+    retry_failed: bool,
+    tmp_path: Path,
+    lite0: Entry,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(worker, "main", main)
+    jobs = _jobs((lite0,), tmp_path, "params", "speed", retry_failed=retry_failed)
+    assert local.run(jobs, timeout_s=None, listen=_ignore) is False
+    reasons = [record.reason or "" for _, record in Store(str(tmp_path)).records()]
+    assert len(reasons) == 2
+    assert len({reason.rpartition("process ")[2] for reason in reasons}) == processes
+
+
+def test_a_worker_has_no_more_threads_than_its_container_grants_cores(
+    tmp_path: Path, lite0: Entry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "main", fakes.with_one_core)
+    assert local.run(_jobs((lite0,), tmp_path, "params"), timeout_s=None, listen=_ignore)
+    conditions = _records(tmp_path)["efficientnet_lite0", "complexity"].conditions
+    assert (conditions["cores"], conditions["torch_threads"]) == (1, 1)

@@ -18,6 +18,7 @@ FIGURES: dict[str, tuple[Figure, ...]] = {
     "counted": ("params",),
     "evaluated": ("top1",),
     "timed": ("params", "top1", "speed"),
+    "trained": ("train",),
 }
 
 
@@ -47,6 +48,8 @@ def _start(kinds: Sequence[str], placement: Placement) -> list[Job]:
     ("kinds", "placement", "expected"),
     [
         (["timed", "timed"], Placement(), [("auto", None, True)]),
+        (["trained", "evaluated"], Placement(workers=4), [("auto", None, True)]),
+        (["evaluated", "trained"], Placement(workers=4), [("auto", 2, False)]),
         (["evaluated", "evaluated"], Placement(), [("auto", None, True)]),
         (["counted"] * 9, Placement(), [("auto", None, False)] * CORES),
         (["evaluated"] * 5, Placement(workers=4), [("auto", 2, False)] * 4),

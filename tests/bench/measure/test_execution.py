@@ -20,12 +20,6 @@ OUT_OF_MEMORY = [
     RuntimeError("GET was unable to find an engine to execute this computation"),
 ]
 INDEX = RuntimeError("Expected canUse32BitIndexMath(input) && canUse32BitIndexMath(output)")
-STICKY = [
-    torch.AcceleratorError("CUDA error: an illegal memory access was encountered"),
-    RuntimeError("CUDA error: device-side assert triggered"),
-    RuntimeError("CUDA error: unspecified launch failure"),
-    RuntimeError("CUDA error: misaligned address"),
-]
 OTHER = [
     RuntimeError("mat1 and mat2 shapes cannot be multiplied"),
     RuntimeError("CUDA error: invalid configuration argument"),
@@ -47,14 +41,39 @@ def test_a_batch_too_large_for_its_index_is_not_called_out_of_memory() -> None:
     assert "batch 9000 is too large" in str(explained(INDEX, 9000, torch.device("cuda")))
 
 
-@pytest.mark.parametrize("error", STICKY, ids=str)
-def test_an_error_that_spoils_the_process_is_known_also_behind_its_reason(
-    error: RuntimeError,
-) -> None:
-    assert is_sticky(error)
-    reason = explained(error, 1, torch.device("cuda"))
+# torch adds it to every error of CUDA.
+HINT = (
+    "\nCUDA kernel errors might be asynchronously reported at some other API call.\n"
+    "Compile with `TORCH_USE_CUDA_DSA` to enable device-side assertions."
+)
+
+
+@pytest.mark.parametrize(
+    ("words", "sticky"),
+    [
+        ("CUDA error: an illegal memory access was encountered", True),
+        ("CUDA error: device-side assert triggered", True),
+        ("CUDA error: unspecified launch failure", True),
+        ("CUDA error: misaligned address", True),
+        ("CUDA error: an illegal instruction was encountered", True),
+        ("Triton Error [CUDA]: an illegal memory access was encountered", True),
+        ("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED", True),
+        ("CUDA error: out of memory", False),
+        ("CUDA error: invalid argument", False),
+        ("CUDA error: no kernel image is available for execution on the device", False),
+    ],
+)
+def test_sticky_errors_are_recognised(words: str, sticky: bool) -> None:
+    error = torch.AcceleratorError(words + HINT)
+    assert is_sticky(error) is sticky
+    reason = explained(error, 8, torch.device("cuda"))
     reason.__cause__ = error
-    assert is_sticky(reason)
+    assert is_sticky(reason) is sticky
+
+
+def test_words_alone_are_no_error_of_cuda() -> None:
+    assert not is_sticky(ValueError("CUDA error: misaligned address"))
+    assert not is_sticky(torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"))
 
 
 @pytest.mark.parametrize("error", OTHER, ids=str)
