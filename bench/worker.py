@@ -63,7 +63,8 @@ def preprocess_main(entries: list[Entry], log: str, pipe: Connection) -> None:
     redirect_output(log)
     for entry in entries:
         try:
-            pipe.send((entry.name, build.preprocess(entry)))
+            preprocess = build.preprocess(entry)
+            pipe.send((entry.name, preprocess if preprocess.takes_photographs else None))
         except ZoobenchError:  # its row will say why
             pipe.send((entry.name, None))
     pipe.send(None)
@@ -104,8 +105,10 @@ def _measure_row(job: Job, send: Send) -> None:
         send({"event": "progress", "done": done, "total": total, "unit": unit})
 
     device = conditions.resolve_device(job.settings.device)
+    notes: list[str] = []
 
     def tell(text: str) -> None:
+        notes.append(text)
         send({"event": "told", "text": text})
 
     store = Store(job.store)
@@ -113,8 +116,18 @@ def _measure_row(job: Job, send: Send) -> None:
     row = _with_earlier_batch(row, store)
     keys = {name: _key(row, name) for name in job.measures}
     send({"event": "keys", "keys": {name: key.model_dump() for name, key in keys.items()}})
+    _tell_input_size(row)
     for name, key in keys.items():
-        _measure_once(name, key, row, store, send)
+        _measure_once(name, key, row, notes, store, send)
+
+
+def _tell_input_size(row: Row) -> None:
+    try:
+        note = build.input_size_note(row.entry)
+    except ZoobenchError:  # each measurement fails with it, and its record says so
+        return
+    if note:
+        row.tell(note)
 
 
 def _key(row: Row, name: Measure) -> RowKey:
@@ -153,7 +166,9 @@ def _batch(row: Row, key: RowKey) -> dict[str, Any] | None:
     }
 
 
-def _measure_once(name: Measure, key: RowKey, row: Row, store: Store, send: Send) -> None:
+def _measure_once(
+    name: Measure, key: RowKey, row: Row, notes: list[str], store: Store, send: Send
+) -> None:
     earlier = store.newest(name, key)
     if earlier and _suffices(earlier, row.job):
         send({**told(earlier), "event": "kept"})
@@ -182,6 +197,7 @@ def _measure_once(name: Measure, key: RowKey, row: Row, store: Store, send: Send
             **conditions.collect(row.device, load_before),
             "batch": _batch(row, key),
             "alone": row.job.alone,
+            "notes": list(notes),
         },
     )
     store.append(record, None if result is None else result.predictions)

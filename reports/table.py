@@ -198,6 +198,8 @@ def _notes(lines: list[pd.Series]) -> list[str]:
             for prefix, what in (("", "noisy speed"), ("train_", "noisy training speed"))
             if not pd.isna(row[f"{prefix}noisy"]) and row[f"{prefix}noisy"]
         ]
+        if not pd.isna(row["notes"]):
+            notes.append(f"{row['entry']}: {row['notes']}")
         if not pd.isna(row["reason"]):
             notes.append(f"{ABSENT} {row['entry']}: {row['reason']}")
     return notes

@@ -4,6 +4,7 @@ import torch
 
 from bench.data.decoders import open_decoder
 from bench.data.pixel_cache import DamagedPixelsError
+from bench.data.preprocess import check_takes_photographs
 from bench.measure import Result, Row
 from bench.measure.execution import Execution
 from bench.measure.lanes import FORWARD_BATCH, Lanes
@@ -21,7 +22,8 @@ def run(row: Row) -> Result:
         MeasureError: the network's outputs do not fit the label space, or are not finite.
     """
     torch.backends.cudnn.benchmark = False  # autotuned kernels may differ from run to run
-    network = build.trained_network(row.entry, row.weights)
+    check_takes_photographs(row.preprocess)
+    network = build.trained_network(row.entry, row.weights, row.tell)
     execution = Execution(network, row.job.settings, row.device)
     lanes = Lanes(execution, row.preprocess, row.dataset, _forward_batch(row))
     lanes.warm_up()

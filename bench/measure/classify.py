@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from bench import conditions
-from bench.data.preprocess import UNREADABLE, Pixels, crop, decode
+from bench.data.preprocess import UNREADABLE, Pixels, check_takes_photographs, crop, decode
 from bench.measure.execution import Execution, explained
 from bench.plan import Settings
 from bench.predict import Event, Picture
@@ -35,6 +35,7 @@ def run(
 def _events(entry: Entry, pictures: Sequence[Picture], top: int, device: str) -> Iterator[Event]:
     weights = build.find_weights(entry)
     preprocess = build.preprocess(entry)
+    check_takes_photographs(preprocess)
     network = build.trained_network(entry, weights)
     execution = Execution(network, Settings(device=device), device)
     for number, picture in enumerate(pictures):

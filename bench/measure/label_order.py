@@ -11,7 +11,7 @@ import torch
 from bench import conditions
 from bench.data.dataset import Dataset, open_dataset
 from bench.data.decoders import DECODERS, open_decoder
-from bench.data.preprocess import UNREADABLE, crop, decode
+from bench.data.preprocess import UNREADABLE, check_takes_photographs, crop, decode
 from bench.measure.execution import Execution
 from bench.measure.scoring import read_out
 from bench.plan import Settings
@@ -36,6 +36,7 @@ def run(entry: Entry, data: str, labels: str, places: Sequence[int], pipe: Conne
     try:
         dataset = open_dataset(data, labels=labels)
         preprocess = build.preprocess(entry)
+        check_takes_photographs(preprocess)
         pipe.send({"cost": _cost(dataset, preprocess, places[:_TIMED_IMAGES])})
         for pairs in _predictions(entry, dataset, preprocess, places):
             pipe.send({"predicted": pairs})
