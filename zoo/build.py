@@ -9,10 +9,7 @@ from pydantic import ValidationError
 from zoo import sources
 from zoo.entry import Entry, InputSize, Preprocess
 from zoo.errors import ManifestError, WeightsError
-from zoo.weights import Tell, verified_sha256
-
-# The size of the libraries' own published figures (timm: results/results-imagenet.csv).
-DEFAULT_INPUT_SIZE: InputSize = "test"
+from zoo.weights import Tell, ignore, verified_sha256
 
 if TYPE_CHECKING:
     from torch import nn
@@ -40,25 +37,27 @@ def preprocess(entry: Entry) -> Preprocess:
     Raises:
         ManifestError: neither states a field.
     """
-    return _preprocess_at(entry, entry.input_size or DEFAULT_INPUT_SIZE)
+    return _preprocess_at(entry, entry.input_size)
 
 
 def input_size_note(entry: Entry) -> str | None:
     """Return at which of its weights' two sizes the entry is measured; None if they have one."""
-    taken = entry.input_size or DEFAULT_INPUT_SIZE
-    other: InputSize = "train" if taken == "test" else "test"
     if not entry.has_input_sizes or "crop_px" in entry.preprocess:
         return None
     try:
-        here, there = _preprocess_at(entry, taken), _preprocess_at(entry, other)
+        train, test = _preprocess_at(entry, "train"), _preprocess_at(entry, "test")
     except ManifestError:  # the library states one size
         return None
-    if here == there:
+    if train == test:
         return None
-    return f"input: {taken} size, {here.describe_size()} ({other} size: {there.describe_size()})"
+    at_train = f"train size, {train.describe_size()}"
+    at_test = f"test size, {test.describe_size()}"
+    if preprocess(entry) == train:
+        return f"input: {at_train} (not the {at_test})"
+    return f"input: {at_test} (not the {at_train})"
 
 
-def _preprocess_at(entry: Entry, size: InputSize) -> Preprocess:
+def _preprocess_at(entry: Entry, size: InputSize | None) -> Preprocess:
     by_library = entry.library in (None, entry.source)
     stated = sources.library(entry).preprocess(entry, size) if by_library else {}
     try:
@@ -91,11 +90,7 @@ def find_weights(entry: Entry) -> WeightsFile:
     return WeightsFile(path, verified_sha256(entry.weights, path), entry.weights.options)
 
 
-def _ignore(note: str) -> None:
-    pass
-
-
-def trained_network(entry: Entry, weights: WeightsFile, tell: Tell = _ignore) -> "nn.Module":
+def trained_network(entry: Entry, weights: WeightsFile, tell: Tell = ignore) -> "nn.Module":
     """Return the network with these weights in evaluation mode, on the CPU.
 
     Args:

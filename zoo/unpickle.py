@@ -50,8 +50,9 @@ def unpickle(file: Path) -> Any:
         WeightsError: the file is damaged, or contains other types; names them.
     """
     try:
-        with torch.serialization.safe_globals(_ALLOWED):
-            return torch.load(file, map_location="cpu", weights_only=True)
+        # A stream has no suffix, by which torch would guess the format.
+        with torch.serialization.safe_globals(_ALLOWED), file.open("rb") as stream:
+            return torch.load(stream, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise WeightsError(f"{file}: refused: {_why(file, error)}") from None
     except Exception as error:  # a damaged pickle raises whatever its operators run into

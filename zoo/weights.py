@@ -17,6 +17,11 @@ StateDict = dict[str, "Tensor"]
 # Called with a choice that was made in a file of weights.
 Tell = Callable[[str], None]
 
+
+def ignore(note: str) -> None:
+    """Tell nobody."""
+
+
 # Where training scripts put a state dict, in the order in which timm's loader looks.
 _EMA_KEYS = ("state_dict_ema", "model_ema")
 _KEYS = (*_EMA_KEYS, "state_dict", "model")

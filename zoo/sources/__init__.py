@@ -35,8 +35,11 @@ class Library(Protocol):
     def check_input(self, entry: Entry, preprocess: Preprocess) -> None:
         """Raise ManifestError if the network is built for another input."""
 
-    def preprocess(self, entry: Entry, size: InputSize) -> dict[str, Any]:
-        """Return the fields of ``Preprocess`` that the weights' own metadata states."""
+    def preprocess(self, entry: Entry, size: InputSize | None) -> dict[str, Any]:
+        """Return the fields of ``Preprocess`` that the weights' own metadata states.
+
+        Without a size: at that of the library's published figures.
+        """
 
     def network(self, entry: Entry) -> "nn.Module":
         """Return the network with random weights, on torch's default device."""

@@ -9,7 +9,7 @@ from zoo.entry import Entry, Weights
 from zoo.errors import WeightsError
 from zoo.fit import load_into
 from zoo.tensor_names import for_network
-from zoo.weights import Tell, load_checkpoint
+from zoo.weights import Tell, ignore, load_checkpoint
 
 
 def weights_file(entry: Entry) -> Path:
@@ -21,7 +21,7 @@ def weights_file(entry: Entry) -> Path:
     return file
 
 
-def trained(entry: Entry, file: Path, tell: Tell) -> nn.Module:
+def trained(entry: Entry, file: Path, tell: Tell = ignore) -> nn.Module:
     """Return the network with the file's tensors, taken and renamed as the manifest says."""
     where = f"entry {entry.name!r}: {file}"
     weights = named(entry)

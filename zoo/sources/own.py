@@ -23,7 +23,7 @@ def check_input(entry: Entry, preprocess: Preprocess) -> None:
     """Accept any input: the manifest states it."""
 
 
-def preprocess(entry: Entry, size: InputSize) -> dict[str, Any]:
+def preprocess(entry: Entry, size: InputSize | None) -> dict[str, Any]:
     """Return nothing: no weights are published with these networks; the manifest says it all."""
     return {}
 

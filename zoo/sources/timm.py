@@ -22,7 +22,7 @@ from zoo.entry import Channels, Entry, InputSize, Preprocess
 from zoo.errors import ManifestError, UnknownNameError, WeightsError
 from zoo.fit import refuse_unfit_types
 from zoo.sources.hub import hub_file
-from zoo.weights import Tell, load_checkpoint
+from zoo.weights import Tell, ignore, load_checkpoint
 
 # In the order in which timm itself prefers them.
 _HUB_FILES = ("model.safetensors", "pytorch_model.bin")
@@ -57,15 +57,17 @@ def check_input(entry: Entry, preprocess: Preprocess) -> None:
         )
 
 
-def preprocess(entry: Entry, size: InputSize) -> dict[str, Any]:
+def preprocess(entry: Entry, size: InputSize | None) -> dict[str, Any]:
     """Return the tag's evaluation preprocessing, its crop ratio resolved to whole pixels.
 
-    ``test`` is the size of timm's published results, which its ``validate.py`` takes: the tag's
-    ``test_input_size`` and ``test_crop_pct`` where it has them. Other channels than the tag's get
-    the mean over its channels, as in timm's loader.
+    ``test``, the default, is the size of timm's published results (results/results-imagenet.csv),
+    which its ``validate.py`` takes: the tag's ``test_input_size`` and ``test_crop_pct`` where it
+    has them. Without a tag nothing is published, and the default is ``train``, the network's own
+    size. Other channels than the tag's get the mean over its channels, as in timm's loader.
     """
+    default = "test" if "." in _name(entry) else "train"
     config = timm.data.resolve_data_config(
-        pretrained_cfg=_config(entry).to_dict(), use_test_size=size == "test"
+        pretrained_cfg=_config(entry).to_dict(), use_test_size=(size or default) == "test"
     )
     crop_px = _pair(entry.arguments.get("img_size", config["input_size"][1:]))
     channels = entry.arguments.get("in_chans", config["input_size"][0])
@@ -98,7 +100,7 @@ def weights_file(entry: Entry) -> Path:
     return hub_file(config.hf_hub_id, names, f"entry {entry.name!r}")
 
 
-def trained(entry: Entry, file: Path, tell: Tell) -> nn.Module:
+def trained(entry: Entry, file: Path, tell: Tell = ignore) -> nn.Module:
     """Return the network with the file's tensors, converted and fitted by timm's own loader."""
     config = _config(entry)
     if entry.arguments.get("num_classes", config.num_classes) != config.num_classes:
@@ -126,11 +128,6 @@ def trained(entry: Entry, file: Path, tell: Tell) -> nn.Module:
     return model
 
 
-def successor(architecture: str) -> str | None:
-    """Return the present ``architecture.tag`` of a name that timm has renamed, if it has."""
-    return get_deprecated_models().get(architecture)
-
-
 def _check_name(entry: Entry) -> None:
     """Raise a ZoobenchError if timm has no such architecture or tag, or has renamed it."""
     where = f"entry {entry.name!r}: field"
@@ -139,10 +136,11 @@ def _check_name(entry: Entry) -> None:
         raise UnknownNameError(
             "timm architecture", architecture, timm.list_models(), f"{where} 'architecture'"
         )
-    if architecture in get_deprecated_models():
+    renamed = get_deprecated_models()
+    if architecture in renamed:
         raise ManifestError(
             f"{where} 'architecture': timm has renamed {architecture!r}: "
-            + _renamed_to(successor(architecture))
+            + _renamed_to(renamed[architecture])
         )
     field, tag = ("weights.tag", _tag(entry)) if _tag(entry) else ("architecture", dotted_tag)
     if tag and not is_model_pretrained(_name(entry)):

@@ -16,7 +16,7 @@ from zoo.arguments import allowed_arguments, network_parameters
 from zoo.entry import Entry, InputSize, Preprocess
 from zoo.errors import ManifestError, UnknownNameError, WeightsError
 from zoo.fit import load_into
-from zoo.weights import StateDict, Tell, load_checkpoint, sha256_of
+from zoo.weights import StateDict, Tell, ignore, load_checkpoint, sha256_of
 
 
 def check(entry: Entry) -> None:
@@ -45,7 +45,7 @@ def check_input(entry: Entry, preprocess: Preprocess) -> None:
         )
 
 
-def preprocess(entry: Entry, size: InputSize) -> dict[str, Any]:
+def preprocess(entry: Entry, size: InputSize | None) -> dict[str, Any]:
     """Return the evaluation preset of the weights; without weights, of the default ones.
 
     Raises:
@@ -89,7 +89,7 @@ def weights_file(entry: Entry) -> Path:
     return file
 
 
-def trained(entry: Entry, file: Path, tell: Tell) -> nn.Module:
+def trained(entry: Entry, file: Path, tell: Tell = ignore) -> nn.Module:
     """Return the network with the file's tensors; every name and shape must fit."""
     model = network(entry)
     checkpoint = load_checkpoint(file)
