@@ -44,7 +44,7 @@ def load_into(
     tensors = _with_counters(tensors, own)
     if label_offset:
         tensors = _without_background(tensors, own, label_offset, where)
-    refuse_unfit_types(network, tensors, where)
+    refuse_unfit_types(tensors, own, where)
     problems = _misfits(tensors, own)
     if problems:
         raise WeightsError(f"{where}: weights do not fit the network: {'; '.join(problems)}")
@@ -56,17 +56,16 @@ def load_into(
         raise WeightsError(f"{where}: torch cannot load it: {first_line(error)}") from None
 
 
-def refuse_unfit_types(network: nn.Module, tensors: StateDict, where: str) -> None:
+def refuse_unfit_types(tensors: StateDict, own: Mapping[str, Tensor], where: str) -> None:
     """Raise WeightsError if a tensor would have to become another kind of number to be loaded.
 
     Quantized, complex and truth values are not the weights that the network computes with; floats
     of another precision are.
     """
-    own = network.state_dict()
     unfit = []
     for name, tensor in tensors.items():
         wanted = own.get(name)
-        if wanted is None:  # a name that timm's converter renames
+        if wanted is None:  # a converter may rename it
             fits = _kind(tensor) != "other" and tensor.dtype not in _QUANTIZED
         else:
             fits = _kind(tensor) == _kind(wanted)

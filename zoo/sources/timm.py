@@ -110,7 +110,9 @@ def trained(entry: Entry, file: Path, tell: Tell = ignore) -> nn.Module:
             f"classes that {entry.network_id} was trained on"
         )
     checkpoint = load_checkpoint(file)
-    overlay = {"state_dict": checkpoint.tensors(str(file)), "source": "timm"}
+    tensors = checkpoint.tensors(str(file))
+    refuse_unfit_types(tensors, {}, str(file))
+    overlay = {"state_dict": tensors, "source": "timm"}
     try:
         model: Any = timm.create_model(
             _name(entry), pretrained=True, pretrained_cfg_overlay=overlay, **_arguments(entry)
@@ -120,7 +122,7 @@ def trained(entry: Entry, file: Path, tell: Tell = ignore) -> nn.Module:
             f"{file}: weights do not fit {entry.network_id}: {_one_line(error)}"
         ) from None
     del model.pretrained_cfg["state_dict"]  # a second copy of all tensors
-    refuse_unfit_types(model, checkpoint.tensors(str(file)), str(file))
+    refuse_unfit_types(tensors, model.state_dict(), str(file))  # the names that timm kept
     for note in checkpoint.notes:
         tell(note)
     if entry.arguments.get("in_chans", config.input_size[0]) != config.input_size[0]:
