@@ -1,6 +1,7 @@
 """The types of a zoo: an entry, where its weights are, and how its images are prepared."""
 
 import hashlib
+import json
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -159,16 +160,19 @@ class Weights(Model):
 
     @property
     def options(self) -> str | None:
-        """Return what is taken from the file and how, in one line; None if all is by default."""
+        """Return as JSON what is taken from the file and how; None if all is by default.
+
+        A key map is named by its digest.
+        """
         chosen = {name: getattr(self, name) for name in _FILE_OPTIONS}
-        given = [f"{name}={_option(value)}" for name, value in chosen.items() if value]
-        return " ".join(given) or None
+        given = {name: _option(value) for name, value in chosen.items() if value}
+        return json.dumps(given, separators=(",", ":")) if given else None
 
 
-def _option(value: Any) -> str:
+def _option(value: Any) -> Any:
     if isinstance(value, KeyMap):
         return hashlib.sha256(value.model_dump_json().encode()).hexdigest()[:12]
-    return ",".join(value) if isinstance(value, tuple) else str(value)
+    return value
 
 
 _FILE_OPTIONS = ("key", "drop", "label_offset", "key_map")

@@ -410,7 +410,7 @@ def test_what_the_manifest_chooses_in_a_file_is_loaded_and_told(tmp_path: Path) 
         "weights: left out total_ops",
         "weights: the first 1 outputs of the classifier left out",
     ]
-    assert found.options == "key=state_dict drop=total_ops label_offset=1"
+    assert found.options == '{"key":"state_dict","drop":["total_ops"],"label_offset":1}'
 
 
 def test_each_choice_in_a_file_identifies_the_weights(tmp_path: Path) -> None:
@@ -419,6 +419,7 @@ def test_each_choice_in_a_file_identifies_the_weights(tmp_path: Path) -> None:
         {"key": "model"},
         {"drop": ["a"]},
         {"drop": ["a", "b"]},
+        {"drop": ["a,b"]},
         {"label_offset": 1},
         {"key_map": {"rename": [["a", "b"]]}},
         {"key_map": {"rename": [["a", "c"]]}},
