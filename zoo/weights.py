@@ -91,7 +91,7 @@ def load_checkpoint(file: Path, key: str | None = None) -> Checkpoint:
         if file.suffix != ".safetensors":
             notes.append(f"weights: {file.name} is a safetensors file by its content")
     else:
-        from zoo.unpickle import unpickle
+        from zoo.sources.unpickle import unpickle
 
         content = unpickle(file)
     path, found = _state_dict_in(content, key, file)

@@ -13,10 +13,10 @@ import torch
 from torchvision import models
 
 from zoo import build, sources
-from zoo.arguments import allowed_arguments, network_parameters
 from zoo.entry import Entry
 from zoo.errors import ManifestError, UnknownNameError, WeightsError, ZoobenchError
 from zoo.libraries import library_entries
+from zoo.sources.arguments import allowed_arguments, network_parameters
 
 
 def _entry(source: str, architecture: str, tag: str | None = None, **more: object) -> Entry:

@@ -14,7 +14,7 @@ from torch import nn
 from zoo import build
 from zoo.entry import Entry
 from zoo.errors import WeightsError
-from zoo.unpickle import LeftOut, unpickle
+from zoo.sources.unpickle import LeftOut, unpickle
 from zoo.weights import StateDict, load_checkpoint, sha256_of
 
 EMA = {"weight": torch.zeros(2)}

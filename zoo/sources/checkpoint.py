@@ -7,7 +7,7 @@ from torch import nn
 from zoo import sources
 from zoo.entry import Entry, Weights
 from zoo.errors import WeightsError
-from zoo.fit import load_into
+from zoo.sources.fit import load_into
 from zoo.tensor_names import for_network
 from zoo.weights import Tell, ignore, load_checkpoint
 

@@ -8,9 +8,9 @@ from typing import Any, cast
 from torch import nn
 
 from zoo.architectures import ARCHITECTURES
-from zoo.arguments import allowed_arguments
 from zoo.entry import Entry, InputSize, Preprocess
 from zoo.errors import UnknownNameError
+from zoo.sources.arguments import allowed_arguments
 
 
 def check(entry: Entry) -> None:

@@ -17,10 +17,10 @@ from timm.models import (
 )
 from torch import nn
 
-from zoo.arguments import allowed_arguments, network_parameters
 from zoo.entry import Channels, Entry, InputSize, Preprocess
 from zoo.errors import ManifestError, UnknownNameError, WeightsError
-from zoo.fit import refuse_unfit_types
+from zoo.sources.arguments import allowed_arguments, network_parameters
+from zoo.sources.fit import refuse_unfit_types
 from zoo.sources.hub import hub_file
 from zoo.weights import Tell, ignore, load_checkpoint
 

@@ -12,10 +12,10 @@ from torchvision import models
 from torchvision.models import WeightsEnum
 from torchvision.transforms._presets import ImageClassification
 
-from zoo.arguments import allowed_arguments, network_parameters
 from zoo.entry import Entry, InputSize, Preprocess
 from zoo.errors import ManifestError, UnknownNameError, WeightsError
-from zoo.fit import load_into
+from zoo.sources.arguments import allowed_arguments, network_parameters
+from zoo.sources.fit import load_into
 from zoo.weights import StateDict, Tell, ignore, load_checkpoint, sha256_of
 
 

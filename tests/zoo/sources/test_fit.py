@@ -10,7 +10,7 @@ from torchvision import models
 
 from zoo.entry import Weights
 from zoo.errors import WeightsError
-from zoo.fit import load_into, refuse_unfit_types
+from zoo.sources.fit import load_into, refuse_unfit_types
 from zoo.tensor_names import for_network
 from zoo.weights import StateDict, load_checkpoint
 
