@@ -216,6 +216,23 @@ def test_other_channels_are_those_of_the_input(channels: int, named: object) -> 
         assert network(torch.zeros(1, *found.input_shape)).shape == (1, 1000)
 
 
+@pytest.mark.parametrize("use", [build.check, build.preprocess])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *[("in_chans", value) for value in (0, -1, 1.5, "3", [3], True)],
+        *[("img_size", value) for value in (0, "big", [288], [288, 0], 1.5, True, {"a": 1})],
+    ],
+)
+def test_an_input_that_makes_no_sense_is_one_line(
+    use: Callable[[Entry], object], name: str, value: object
+) -> None:
+    entry = _entry("timm", "vit_tiny_patch16_224", arguments={name: value})
+    with pytest.raises(ManifestError, match=rf"entry 'a': field 'arguments\.{name}': ") as caught:
+        use(entry)
+    assert "\n" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("arguments", "preprocess", "advice"),
     [

@@ -39,7 +39,7 @@ def check(entry: Entry) -> None:
 def check_input(entry: Entry, preprocess: Preprocess) -> None:
     """Raise ManifestError if the network is built for another input than the images make."""
     config = _config(entry)
-    channels = entry.arguments.get("in_chans", config.input_size[0])
+    channels = _in_chans(entry, config.input_size[0])
     if channels != preprocess.input_channels:
         raise ManifestError(
             f"entry {entry.name!r}: the network takes {channels} channels, and "
@@ -47,7 +47,7 @@ def check_input(entry: Entry, preprocess: Preprocess) -> None:
             f"arguments = {{ in_chans = {preprocess.input_channels} }}, or set preprocess.channels "
             "(a number, like 4, for what is no photograph), mean and std"
         )
-    size_px = _pair(entry.arguments.get("img_size", config.input_size[1:]))
+    size_px = _img_size(entry, config.input_size[1:])
     if config.fixed_input_size and size_px != preprocess.crop_px and not _any_size(entry):
         height, width = preprocess.crop_px
         wanted = height if height == width else [height, width]
@@ -69,8 +69,8 @@ def preprocess(entry: Entry, size: InputSize | None) -> dict[str, Any]:
     config = timm.data.resolve_data_config(
         pretrained_cfg=_config(entry).to_dict(), use_test_size=(size or default) == "test"
     )
-    crop_px = _pair(entry.arguments.get("img_size", config["input_size"][1:]))
-    channels = entry.arguments.get("in_chans", config["input_size"][0])
+    crop_px = _img_size(entry, config["input_size"][1:])
+    channels = _in_chans(entry, config["input_size"][0])
     return {
         "resize_px": tuple(math.floor(px / config["crop_pct"]) for px in crop_px),
         "crop_px": crop_px,
@@ -125,8 +125,9 @@ def trained(entry: Entry, file: Path, tell: Tell = ignore) -> nn.Module:
     refuse_unfit_types(tensors, model.state_dict(), str(file))  # the names that timm kept
     for note in checkpoint.notes:
         tell(note)
-    if entry.arguments.get("in_chans", config.input_size[0]) != config.input_size[0]:
-        tell(f"weights: timm adapted the first layer to {entry.arguments['in_chans']} channels")
+    channels = _in_chans(entry, config.input_size[0])
+    if channels != config.input_size[0]:
+        tell(f"weights: timm adapted the first layer to {channels} channels")
     return model
 
 
@@ -168,8 +169,26 @@ def _any_size(entry: Entry) -> bool:
     return bool(_ANY_SIZE & entry.arguments.keys())
 
 
-def _pair(size: Any) -> tuple[int, int]:
-    return (size, size) if isinstance(size, int) else (size[0], size[1])
+def _in_chans(entry: Entry, default: int) -> int:
+    channels = entry.arguments.get("in_chans", default)
+    if type(channels) is not int or channels < 1:
+        raise ManifestError(
+            f"entry {entry.name!r}: field 'arguments.in_chans': {channels!r} is not a positive "
+            "whole number"
+        )
+    return channels
+
+
+def _img_size(entry: Entry, default: tuple[int, int]) -> tuple[int, int]:
+    """Return the (height, width) that the network is built for."""
+    size = entry.arguments.get("img_size", default)
+    pair = tuple(size) if isinstance(size, list | tuple) else (size, size)
+    if len(pair) != 2 or not all(type(px) is int and px > 0 for px in pair):
+        raise ManifestError(
+            f"entry {entry.name!r}: field 'arguments.img_size': {size!r} is not a size in pixels, "
+            "like 288 or [288, 384]"
+        )
+    return pair[0], pair[1]
 
 
 def _channels(count: int) -> Channels:
