@@ -36,7 +36,9 @@ def _events(entry: Entry, pictures: Sequence[Picture], top: int, device: str) ->
     weights = build.find_weights(entry)
     preprocess = build.preprocess(entry)
     check_takes_photographs(preprocess)
-    network = build.trained_network(entry, weights)
+    notes: list[str] = []
+    network = build.trained_network(entry, weights, notes.append)
+    yield from ({"event": "note", "model": entry.name, "text": text} for text in notes)
     execution = Execution(network, Settings(device=device), device)
     for number, picture in enumerate(pictures):
         try:
