@@ -116,12 +116,12 @@ def _measure_row(job: Job, send: Send) -> None:
     row = _with_earlier_batch(row, store)
     keys = {name: _key(row, name) for name in job.measures}
     send({"event": "keys", "keys": {name: key.model_dump() for name, key in keys.items()}})
-    _tell_input_size(row)
+    _report_input_size(row)
     for name, key in keys.items():
         _measure_once(name, key, row, notes, store, send)
 
 
-def _tell_input_size(row: Row) -> None:
+def _report_input_size(row: Row) -> None:
     try:
         note = build.input_size_note(row.entry)
     except ZoobenchError:  # each measurement fails with it, and its record says so

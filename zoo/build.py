@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from zoo import sources
 from zoo.entry import Entry, InputSize, Preprocess
 from zoo.errors import ManifestError, WeightsError
-from zoo.weights import Tell, ignore, verified_sha256
+from zoo.weights import Notify, ignore, verified_sha256
 
 if TYPE_CHECKING:
     from torch import nn
@@ -90,12 +90,12 @@ def find_weights(entry: Entry) -> WeightsFile:
     return WeightsFile(path, verified_sha256(entry.weights, path), entry.weights.options)
 
 
-def trained_network(entry: Entry, weights: WeightsFile, tell: Tell = ignore) -> "nn.Module":
+def trained_network(entry: Entry, weights: WeightsFile, notify: Notify = ignore) -> "nn.Module":
     """Return the network with these weights in evaluation mode, on the CPU.
 
     Args:
         entry: whose network it is.
         weights: as ``find_weights`` returns them.
-        tell: called with each choice that was made in the file: EMA or raw weights, prefixes, ...
+        notify: called with each choice that was made in the file: EMA or raw weights, prefixes, ...
     """
-    return sources.source(entry).trained(entry, weights.path, tell).eval()
+    return sources.source(entry).trained(entry, weights.path, notify).eval()

@@ -11,7 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_valida
 InputSize = Literal["train", "test"]
 CropMode = Literal["center", "border", "squash"]
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos", "box", "hamming"]
-# A number stands for that many planes, which no photograph has: counts and speed only.
+# An integer is a number of planes that photographs do not have: counts and speed only.
 Channels = Literal["rgb", "bgr", "gray"] | Annotated[int, Field(ge=1)]
 SourceName = Literal["timm", "torchvision", "zoobench", "checkpoint", "package"]
 LibraryName = Literal["timm", "torchvision", "zoobench"]

@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 StateDict = dict[str, "Tensor"]
 # Called with a choice that was made in a file of weights.
-Tell = Callable[[str], None]
+Notify = Callable[[str], None]
 
 
 def ignore(note: str) -> None:
-    """Tell nobody."""
+    """Discard a note."""
 
 
 # Where training scripts put a state dict, in the order in which timm's loader looks.

@@ -82,7 +82,7 @@ def test_training_has_a_column_and_an_automatic_batch_a_note() -> None:
     assert "a: batch 8, auto: bounded by memory" in text
 
 
-def test_what_was_chosen_is_said_below_once() -> None:
+def test_choices_are_noted_below_the_table_once() -> None:
     chosen = {"notes": ["input: test size", "EMA weights"]}
     records = [
         _record(COMPLEXITY).model_copy(update={"conditions": {"notes": ["input: test size"]}}),

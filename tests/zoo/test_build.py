@@ -407,7 +407,7 @@ def _checkpoint(folder: Path, content: object, weights: dict[str, object], **mor
     return _entry("checkpoint", "test_resnet", **{**raw, **more})
 
 
-def test_what_the_manifest_chooses_in_a_file_is_loaded_and_told(tmp_path: Path) -> None:
+def test_what_the_manifest_chooses_in_a_file_is_loaded_and_reported(tmp_path: Path) -> None:
     torch.manual_seed(0)
     raw, ema = (timm.create_model("test_resnet", num_classes=11).state_dict() for _ in range(2))
     content = {
@@ -417,11 +417,11 @@ def test_what_the_manifest_chooses_in_a_file_is_loaded_and_told(tmp_path: Path) 
     content["state_dict"]["module.total_ops"] = torch.zeros(1)
     weights = {"key": "state_dict", "drop": ["total_ops"], "label_offset": 1}
     entry = _checkpoint(tmp_path, content, weights, arguments={"num_classes": 10})
-    told: list[str] = []
+    notes: list[str] = []
     found = build.find_weights(entry)
-    network = build.trained_network(entry, found, told.append)
+    network = build.trained_network(entry, found, notes.append)
     assert torch.equal(network.state_dict()["fc.weight"], raw["fc.weight"][1:])
-    assert told == [
+    assert notes == [
         "raw weights: taken from 'state_dict' of the file (not taken: 'state_dict_ema')",
         "weights: prefix 'module.' removed from the names",
         "weights: left out total_ops",

@@ -52,7 +52,7 @@ def test_what_a_file_is(tmp_path: Path, content: bytes, message: str, suffix: st
     assert "\n" not in str(caught.value)
 
 
-def test_archives_are_told_apart(tmp_path: Path) -> None:
+def test_archives_are_distinguished(tmp_path: Path) -> None:
     script, arrays, other, tar = (tmp_path / name for name in ("a.pt", "b.pth", "c.pth", "d.pth"))
     with zipfile.ZipFile(script, "w") as archive:
         for name in ("a/data.pkl", "a/code/__torch__.py", "a/constants.pkl"):
@@ -85,7 +85,7 @@ def test_any_bytes_are_a_format_or_one_line(
     file = tmp_path_factory.mktemp("bytes") / "a.pth"
     file.write_bytes(content)
     try:
-        said: str = format_of(file)
+        answer: str = format_of(file)
     except WeightsError as error:
-        said = str(error)
-    assert "\n" not in said
+        answer = str(error)
+    assert "\n" not in answer

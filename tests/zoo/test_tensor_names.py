@@ -1,4 +1,4 @@
-"""Names in a checkpoint become the network's, none is lost, and what was changed is said."""
+"""Names in a checkpoint become the network's, none is lost, and changes are reported."""
 
 import pytest
 import torch
@@ -26,8 +26,8 @@ def test_the_prefixes_of_wrappers_go_in_any_order(prefixes: list[str]) -> None:
     prefix = "".join(prefixes)
     found = for_network(checkpoint(*(prefix + name for name in OWN)), Weights(), OWN, "here")
     assert named(found) == {name: i for i, name in enumerate(OWN)}
-    said = [f"weights: prefix {prefix!r} removed from the names"] if prefix else []
-    assert list(found.notes) == said
+    expected = [f"weights: prefix {prefix!r} removed from the names"] if prefix else []
+    assert list(found.notes) == expected
 
 
 def test_a_prefix_that_the_network_has_stays() -> None:
@@ -42,7 +42,7 @@ def test_versions_follow_the_prefix() -> None:
     assert for_network(found, Weights(), ["a.b"], "here").versions == {"": 2, "a": 3}
 
 
-def test_dropped_names_are_said() -> None:
+def test_dropped_names_are_reported() -> None:
     found = checkpoint("fc.bias", "total_ops", "fc.total_ops")
     kept = for_network(found, Weights(drop=("*total_ops",)), OWN, "here")
     assert named(kept) == {"fc.bias": 0}

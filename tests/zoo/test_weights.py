@@ -90,7 +90,7 @@ def test_a_plain_python_pickle_is_refused(tmp_path: Path) -> None:
         (argparse.Namespace(lr=0.1), r"contains a argparse\.Namespace"),
     ],
 )
-def test_a_file_without_a_state_dict_says_what_it_contains(
+def test_a_file_without_a_state_dict_is_described(
     tmp_path: Path, content: object, message: str
 ) -> None:
     with pytest.raises(WeightsError, match=message):
@@ -129,7 +129,7 @@ def test_the_content_decides_the_format(tmp_path: Path, name: str) -> None:
         ({"state_dict": RAW, "loss": torch.zeros(1)}, RAW, "taken from 'state_dict'"),
     ],
 )
-def test_a_state_dict_is_found_as_timm_finds_it_and_said(
+def test_a_state_dict_is_found_as_timm_finds_it_and_reported(
     tmp_path: Path, content: object, taken: StateDict, note: str
 ) -> None:
     checkpoint = load_checkpoint(saved(tmp_path, content))

@@ -10,7 +10,7 @@ from zoo.errors import UnknownNameError
 if TYPE_CHECKING:
     from torch import nn
 
-    from zoo.weights import Tell
+    from zoo.weights import Notify
 
 LIBRARIES = {
     "timm": "zoo.sources.timm",
@@ -51,8 +51,8 @@ class Source(Protocol):
     def weights_file(self, entry: Entry) -> Path:
         """Return a local file, fetching it if the source is a hub; raise WeightsError if none."""
 
-    def trained(self, entry: Entry, file: Path, tell: "Tell") -> "nn.Module":
-        """Return the network with the file's weights, all fitted; tell what was chosen or left."""
+    def trained(self, entry: Entry, file: Path, notify: "Notify") -> "nn.Module":
+        """Return the network with the file's weights; ``notify`` gets what was chosen or left."""
 
 
 def library(entry: Entry) -> Library:

@@ -9,7 +9,7 @@ from zoo.entry import Entry, Weights
 from zoo.errors import WeightsError
 from zoo.sources.fit import load_into
 from zoo.tensor_names import for_network
-from zoo.weights import Tell, ignore, load_checkpoint
+from zoo.weights import Notify, ignore, load_checkpoint
 
 
 def weights_file(entry: Entry) -> Path:
@@ -21,7 +21,7 @@ def weights_file(entry: Entry) -> Path:
     return file
 
 
-def trained(entry: Entry, file: Path, tell: Tell = ignore) -> nn.Module:
+def trained(entry: Entry, file: Path, notify: Notify = ignore) -> nn.Module:
     """Return the network with the file's tensors, taken and renamed as the manifest says."""
     where = f"entry {entry.name!r}: {file}"
     weights = named(entry)
@@ -36,9 +36,9 @@ def trained(entry: Entry, file: Path, tell: Tell = ignore) -> nn.Module:
         versions=checkpoint.versions,
     )
     for note in checkpoint.notes:
-        tell(note)
+        notify(note)
     if weights.label_offset:
-        tell(f"weights: the first {weights.label_offset} outputs of the classifier left out")
+        notify(f"weights: the first {weights.label_offset} outputs of the classifier left out")
     return model
 
 

@@ -22,7 +22,7 @@ from zoo.errors import ManifestError, UnknownNameError, WeightsError
 from zoo.sources.arguments import allowed_arguments, network_parameters
 from zoo.sources.fit import refuse_unfit_types
 from zoo.sources.hub import hub_file
-from zoo.weights import Tell, ignore, load_checkpoint
+from zoo.weights import Notify, ignore, load_checkpoint
 
 # In the order in which timm itself prefers them.
 _HUB_FILES = ("model.safetensors", "pytorch_model.bin")
@@ -45,7 +45,7 @@ def check_input(entry: Entry, preprocess: Preprocess) -> None:
             f"entry {entry.name!r}: the network takes {channels} channels, and "
             f"preprocess.channels = {preprocess.channels!r} gives {preprocess.input_channels}: add "
             f"arguments = {{ in_chans = {preprocess.input_channels} }}, or set preprocess.channels "
-            "(a number, like 4, for what is no photograph), mean and std"
+            "(a number, like 4, for other images than photographs), mean and std"
         )
     size_px = _img_size(entry, config.input_size[1:])
     if config.fixed_input_size and size_px != preprocess.crop_px and not _any_size(entry):
@@ -100,7 +100,7 @@ def weights_file(entry: Entry) -> Path:
     return hub_file(config.hf_hub_id, names, f"entry {entry.name!r}")
 
 
-def trained(entry: Entry, file: Path, tell: Tell = ignore) -> nn.Module:
+def trained(entry: Entry, file: Path, notify: Notify = ignore) -> nn.Module:
     """Return the network with the file's tensors, converted and fitted by timm's own loader."""
     config = _config(entry)
     if entry.arguments.get("num_classes", config.num_classes) != config.num_classes:
@@ -124,10 +124,10 @@ def trained(entry: Entry, file: Path, tell: Tell = ignore) -> nn.Module:
     del model.pretrained_cfg["state_dict"]  # a second copy of all tensors
     refuse_unfit_types(tensors, model.state_dict(), str(file))  # the names that timm kept
     for note in checkpoint.notes:
-        tell(note)
+        notify(note)
     channels = _in_chans(entry, config.input_size[0])
     if channels != config.input_size[0]:
-        tell(f"weights: timm adapted the first layer to {channels} channels")
+        notify(f"weights: timm adapted the first layer to {channels} channels")
     return model
 
 

@@ -16,7 +16,7 @@ from zoo.entry import Entry, InputSize, Preprocess
 from zoo.errors import ManifestError, UnknownNameError, WeightsError
 from zoo.sources.arguments import allowed_arguments, network_parameters
 from zoo.sources.fit import load_into
-from zoo.weights import StateDict, Tell, ignore, load_checkpoint, sha256_of
+from zoo.weights import Notify, StateDict, ignore, load_checkpoint, sha256_of
 
 
 def check(entry: Entry) -> None:
@@ -89,14 +89,14 @@ def weights_file(entry: Entry) -> Path:
     return file
 
 
-def trained(entry: Entry, file: Path, tell: Tell = ignore) -> nn.Module:
+def trained(entry: Entry, file: Path, notify: Notify = ignore) -> nn.Module:
     """Return the network with the file's tensors; every name and shape must fit."""
     model = network(entry)
     checkpoint = load_checkpoint(file)
     tensors = _current_names(checkpoint.tensors(str(file)), model)
     load_into(model, tensors, str(file), versions=checkpoint.versions)
     for note in checkpoint.notes:
-        tell(note)
+        notify(note)
     return model
 
 

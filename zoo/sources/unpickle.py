@@ -1,4 +1,4 @@
-"""PyTorch files, unpickled by an allow-list: what is no tensor becomes an inert value.
+"""PyTorch files, unpickled by an allow-list: everything but tensors becomes inert.
 
 timm's loader allows ``argparse.Namespace`` in addition to torch's own list. Training scripts also
 save NumPy scalars with their weights. Neither is needed, so neither is built: a pickle that names
@@ -18,7 +18,7 @@ _SHOWN = 3
 
 
 class LeftOut:
-    """Stands in for a value of an allowed type; whatever it was made from is discarded."""
+    """An inert value in place of one of an allowed type; its arguments are discarded."""
 
     def __new__(cls, *_: Any) -> "LeftOut":
         """Accept any arguments."""

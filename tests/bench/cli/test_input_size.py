@@ -83,7 +83,7 @@ def test_a_size_that_cannot_be_had_is_one_line(
     assert message in lines[0]
 
 
-def test_the_weights_taken_stand_in_the_record(tmp_path: Path) -> None:
+def test_the_weights_taken_are_in_the_record(tmp_path: Path) -> None:
     import timm
     import torch
 

@@ -139,7 +139,7 @@ def test_the_command_itself_loads_neither_torch_nor_pandas(
     assert result.returncode == 0, result.stderr
 
 
-def test_what_was_taken_from_a_file_of_weights_is_said(
+def test_what_was_taken_from_a_file_of_weights_is_reported(
     photographs: list[Path], tmp_path: Path, capsys: Capture
 ) -> None:
     import timm
