@@ -70,10 +70,14 @@ class Answer:
 
 @dataclass(frozen=True)
 class Answers:
-    """An answer a picture, in their order, and the models left out with their reasons."""
+    """An answer a picture, in their order, and the models left out with their reasons.
+
+    ``notes`` say of a model what was chosen in its file of weights.
+    """
 
     answers: tuple[Answer, ...]
     skipped: tuple[tuple[str, str], ...]
+    notes: tuple[tuple[str, str], ...] = ()
 
     @property
     def complete(self) -> bool:
@@ -133,16 +137,18 @@ def classify(
         ZoobenchError: the worker died.
     """
     answers = tuple(Answer(picture) for picture in pictures)
-    skipped = []
+    skipped, notes = [], []
     for event in local.ask(_in_worker, list(entries), list(pictures), top, device):
         if event["event"] == "skipped":
             skipped.append((event["model"], event["reason"]))
+        elif event["event"] == "note":
+            notes.append((event["model"], event["text"]))
         elif event["event"] == "unreadable":
             answers[event["picture"]].unreadable = event["reason"]
         else:
             answers[event["picture"]].guesses.append(_guess(event))
             answers[event["picture"]].odd = event["odd"]
-    return Answers(answers, tuple(skipped))
+    return Answers(answers, tuple(skipped), tuple(notes))
 
 
 def _guess(event: Event) -> Guess:

@@ -81,6 +81,8 @@ class RowKey(Model):
     network: str
     input_px: str | None = None
     weights_sha256: str | None = None
+    # What the manifest takes from the weights' file, and how: key, drop, label offset, key map.
+    weights_options: str | None = None
     preprocess: str | None = None
     dataset_digest: str | None = None
     device: str | None = None
@@ -111,7 +113,7 @@ _DEPENDS_ON: dict[Measure, tuple[str, ...]] = {
     "training": (*_NETWORK, *SETTINGS),
     "accuracy": (
         *(*_NETWORK, *SETTINGS),
-        *("weights_sha256", "preprocess", "dataset_digest", "decoder", "shard"),
+        *("weights_sha256", "weights_options", "preprocess", "dataset_digest", "decoder", "shard"),
     ),
 }
 

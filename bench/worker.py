@@ -64,7 +64,8 @@ def preprocess_main(entries: list[Entry], log: str, pipe: Connection) -> None:
     redirect_output(log)
     for entry in entries:
         try:
-            pipe.send((entry.name, build.preprocess(entry)))
+            preprocess = build.preprocess(entry)
+            pipe.send((entry.name, preprocess if preprocess.takes_photographs else None))
         except ZoobenchError:  # its row will say why
             pipe.send((entry.name, None))
     pipe.send(None)
@@ -113,8 +114,10 @@ def _measure_row(job: Job, send: Send) -> bool:
     device = conditions.resolve_device(job.settings.device)
     if device == "cpu" and job.is_timed:
         memory.map_files_as(os.getppid())
+    notes: list[str] = []
 
     def tell(text: str) -> None:
+        notes.append(text)
         send({"event": "told", "text": text})
 
     store = Store(job.store)
@@ -122,7 +125,17 @@ def _measure_row(job: Job, send: Send) -> bool:
     row = _with_earlier_batch(row, store)
     keys = {name: _key(row, name) for name in job.measures}
     send({"event": "keys", "keys": {name: key.model_dump() for name, key in keys.items()}})
-    return all(_measure_once(name, key, row, store, send) for name, key in keys.items())
+    _report_input_size(row)
+    return all(_measure_once(name, key, row, notes, store, send) for name, key in keys.items())
+
+
+def _report_input_size(row: Row) -> None:
+    try:
+        note = build.input_size_note(row.entry)
+    except ZoobenchError:  # each measurement fails with it, and its record says so
+        return
+    if note:
+        row.tell(note)
 
 
 def _key(row: Row, name: Measure) -> RowKey:
@@ -161,7 +174,9 @@ def _batch(row: Row, key: RowKey) -> dict[str, Any] | None:
     }
 
 
-def _measure_once(name: Measure, key: RowKey, row: Row, store: Store, send: Send) -> bool:
+def _measure_once(
+    name: Measure, key: RowKey, row: Row, notes: list[str], store: Store, send: Send
+) -> bool:
     """Measure, unless the store has it; return whether this process can measure anything more."""
     from bench.measure.execution import is_sticky  # torch, which the parent does without
 
@@ -196,6 +211,7 @@ def _measure_once(name: Measure, key: RowKey, row: Row, store: Store, send: Send
             "batch": _batch(row, key),
             "alone": row.job.alone,
             **({} if result is None else result.conditions),
+            "notes": list(notes),
         },
     )
     store.append(record, None if result is None else result.predictions)

@@ -47,6 +47,7 @@ DTYPES: dict[str, str] = {
     "network": "string",
     "input_px": "string",
     "weights_sha256": "string",
+    "weights_options": "string",
     "preprocess": "string",
     "dataset_digest": "string",
     "device": "string",
@@ -61,6 +62,8 @@ DTYPES: dict[str, str] = {
     # measured, partial or failed; and why
     "status": "string",
     "reason": "string",
+    # what was chosen where there was a choice: input size, part of the weights' file
+    "notes": "string",
     # complexity, of one image
     "params": "Int64",
     "unused_params": "Int64",
@@ -218,6 +221,8 @@ def _row(key: RowKey, records: list[Record], flips: Mapping[RowKey, Flips]) -> d
                 chosen[record.measure] = record
     row: dict[str, Any] = key.model_dump(exclude={"shard"})
     reasons = []
+    notes = [note for record in chosen.values() for note in record.conditions.get("notes", ())]
+    row["notes"] = "; ".join(dict.fromkeys(notes)) or None
     for measure, record in chosen.items():
         row |= _conditions(record)
         if record.evidence is None:

@@ -248,6 +248,8 @@ def _notes(lines: list[pd.Series]) -> list[str]:
                 f"! {_named(row)}: torch.compile broke the graph {row['graph_breaks']} times: "
                 f"{row['graph_break_reason']}"
             )
+        if not pd.isna(row["notes"]):
+            notes.append(f"{row['entry']}: {row['notes']}")
         if not pd.isna(row["reason"]):
             notes.append(f"{ABSENT} {row['entry']}: {row['reason']}")
     return notes

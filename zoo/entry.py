@@ -1,14 +1,18 @@
-"""The types of a zoo: an entry, where its weights lie, and how its images are prepared."""
+"""The types of a zoo: an entry, where its weights are, and how its images are prepared."""
 
+import hashlib
+import json
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
+InputSize = Literal["train", "test"]
 CropMode = Literal["center", "border", "squash"]
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos", "box", "hamming"]
-Channels = Literal["rgb", "bgr", "gray"]
+# An integer is a number of planes that photographs do not have: counts and speed only.
+Channels = Literal["rgb", "bgr", "gray"] | Annotated[int, Field(ge=1)]
 SourceName = Literal["timm", "torchvision", "zoobench", "checkpoint", "package"]
 LibraryName = Literal["timm", "torchvision", "zoobench"]
 
@@ -29,7 +33,7 @@ def _ratio(value: Any) -> Any:
 
 PositivePx = Annotated[int, Field(gt=0)]
 SizePx = Annotated[tuple[PositivePx, PositivePx], BeforeValidator(_pair)]
-Triple = tuple[float, float, float] | tuple[float]
+PerChannel = tuple[float, ...]
 
 
 class Preprocess(Model):
@@ -43,8 +47,8 @@ class Preprocess(Model):
     resize_px: SizePx
     crop_px: SizePx
     interpolation: Interpolation
-    mean: Triple
-    std: Triple
+    mean: PerChannel
+    std: PerChannel
     crop_mode: CropMode = "center"
     antialias: bool = True
     channels: Channels = "rgb"
@@ -59,8 +63,8 @@ class Preprocess(Model):
 
     @field_validator("std")
     @classmethod
-    def _positive_std(cls, value: Triple) -> Triple:
-        if min(value) <= 0:
+    def _positive_std(cls, value: PerChannel) -> PerChannel:
+        if min(value, default=0) <= 0:
             raise ValueError("std must be positive")
         return value
 
@@ -76,12 +80,21 @@ class Preprocess(Model):
     @property
     def input_channels(self) -> int:
         """Return the number of planes the network sees."""
-        return 1 if self.channels == "gray" else 3
+        return channel_count(self.channels)
+
+    @property
+    def takes_photographs(self) -> bool:
+        """Return whether a photograph has these channels."""
+        return not isinstance(self.channels, int)
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
         """Return (channels, height, width) of one input."""
         return (self.input_channels, *self.crop_px)
+
+    def describe_size(self) -> str:
+        """Return the sizes in pixels: ``resize 320, crop 288``."""
+        return f"resize {_size(self.resize_px)}, crop {_size(self.crop_px)}"
 
     def describe(self) -> str:
         """Return one line that names every setting: equal lines mean equal pixels."""
@@ -91,6 +104,13 @@ class Preprocess(Model):
             f"{self.interpolation}{'' if self.antialias else ' no-antialias'} {self.channels} "
             f"scale {'1/255' if self.scale != 1 else '1'} mean,std {numbers}"
         )
+
+
+def channel_count(channels: str | int) -> int:
+    """Return the number of planes of a value of ``Preprocess.channels``."""
+    if isinstance(channels, int):
+        return channels
+    return 1 if channels == "gray" else 3
 
 
 def _size(size: tuple[int, int]) -> str:
@@ -120,23 +140,46 @@ class KeyMap(Model):
 
 
 class Weights(Model):
-    """Where trained weights lie: a tag of a library, a local file, or a file in a package.
+    """Where trained weights are: a tag of a library, a local file, or a file in a package.
 
     Give ``tag`` (timm: ``tv_in1k``; torchvision: ``IMAGENET1K_V1``), or ``file`` (relative to the
-    manifest), or ``package`` and ``file`` (relative to site-packages).
+    manifest), or ``package`` and ``file`` (relative to site-packages). Of a file: ``key`` is where
+    in it the state dict is (``state_dict``, ``model.net``), ``drop`` names tensors to leave out
+    (``*`` and ``?`` are wildcards), ``label_offset`` is the number of outputs before the first
+    class.
     """
 
     tag: str | None = None
     file: Path | None = None
     package: str | None = None
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
+    key: Annotated[str, Field(min_length=1)] | None = None
+    drop: tuple[Annotated[str, Field(min_length=1)], ...] = ()
+    label_offset: Annotated[int, Field(ge=0)] = 0
     key_map: KeyMap | None = None
 
+    @property
+    def options(self) -> str | None:
+        """Return as JSON what is taken from the file and how; None if all is by default.
 
+        A key map is named by its digest.
+        """
+        chosen = {name: getattr(self, name) for name in _FILE_OPTIONS}
+        given = {name: _option(value) for name, value in chosen.items() if value}
+        return json.dumps(given, separators=(",", ":")) if given else None
+
+
+def _option(value: Any) -> Any:
+    if isinstance(value, KeyMap):
+        return hashlib.sha256(value.model_dump_json().encode()).hexdigest()[:12]
+    return value
+
+
+_FILE_OPTIONS = ("key", "drop", "label_offset", "key_map")
 # What a source needs in its weights, and what it cannot use.
 _WEIGHTS_FIELDS: dict[str, tuple[set[str], set[str]]] = {
-    "timm": ({"tag"}, {"file", "package", "key_map"}),
-    "torchvision": ({"tag"}, {"file", "package", "key_map"}),
+    "timm": ({"tag"}, {"file", "package", *_FILE_OPTIONS}),
+    "torchvision": ({"tag"}, {"file", "package", *_FILE_OPTIONS}),
     "checkpoint": ({"file"}, {"tag", "package"}),
     "package": ({"package", "file", "sha256"}, {"tag"}),
 }
@@ -148,8 +191,10 @@ _EXPLICIT_PREPROCESS = ("resize_px", "crop_px", "interpolation", "mean", "std")
 class Entry(Model):
     """One model of a zoo: an architecture, its weights, and what is known about them.
 
-    ``preprocess`` holds only what overrides the weights' own metadata. Source ``zoobench`` is an
-    architecture of ours, of which no weights are published: trained ones are a ``checkpoint``.
+    ``preprocess`` has only what overrides the weights' own metadata. ``input_size`` is the size
+    that the weights were trained at, or the one they are tested at (the default), where their
+    metadata states both. Source ``zoobench`` is an architecture of ours, of which no weights are
+    published: trained ones are a ``checkpoint``.
     """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:+-]*$")]
@@ -159,6 +204,7 @@ class Entry(Model):
     arguments: dict[str, Any] = Field(default_factory=dict)
     weights: Weights | None = None
     preprocess: dict[str, Any] = Field(default_factory=dict)
+    input_size: InputSize | None = None
     tags: tuple[str, ...] = ()
     family: str | None = None
     year: int | None = None
@@ -167,7 +213,8 @@ class Entry(Model):
     @field_validator("preprocess")
     @classmethod
     def _known_preprocess(cls, override: dict[str, Any]) -> dict[str, Any]:
-        channels = 1 if override.get("channels") == "gray" else 3
+        given: Any = override.get("channels", "rgb")
+        channels = channel_count(given) if isinstance(given, str | int) else 3
         whole = {
             "resize_px": 256,
             "crop_px": 224,
@@ -188,7 +235,7 @@ class Entry(Model):
                 "'checkpoint' and library = 'zoobench'"
             )
         required, unused = _WEIGHTS_FIELDS[self.source]
-        given = {name for name, value in self.weights if value is not None}
+        given = {name for name, value in self.weights if value not in (None, (), 0)}
         if missing := required - given:
             raise ValueError(f"weights of source {self.source!r} need {', '.join(sorted(missing))}")
         if extra := unused & given:
@@ -216,6 +263,25 @@ class Entry(Model):
                 + (f" (and {', '.join(missing[1:])})" if missing[1:] else "")
             )
         return self
+
+    @model_validator(mode="after")
+    def _one_input_size(self) -> "Entry":
+        if self.input_size and not self.has_input_sizes:
+            raise ValueError("input_size is for weights that state sizes; set preprocess.crop_px")
+        if self.input_size and "crop_px" in self.preprocess:
+            raise ValueError("input_size and preprocess.crop_px contradict: give one of them")
+        return self
+
+    @property
+    def has_input_sizes(self) -> bool:
+        """Return whether the weights' metadata states the size of the input."""
+        return self.source in _STATES_PREPROCESS
+
+    def at_input_size(self, input_size: InputSize) -> "Entry":
+        """Return the entry at a size of its weights; as it is where the manifest states pixels."""
+        if not self.has_input_sizes or "crop_px" in self.preprocess:
+            return self
+        return self.model_copy(update={"input_size": input_size})
 
     @property
     def network_id(self) -> str:

@@ -28,8 +28,12 @@ def library_entries(spec: str) -> tuple[Entry, ...]:
 
 def _timm_entries(pattern: str) -> tuple[Entry, ...]:
     import timm
-    from timm.models import get_pretrained_cfg
+    from timm.models import get_deprecated_models, get_pretrained_cfg
 
+    renamed, name = get_deprecated_models(), pattern.partition(".")[0]
+    if name in renamed:
+        now = f"give timm:{renamed[name]}" if renamed[name] else "it has no successor"
+        raise ZoobenchError(f"zoo 'timm:{pattern}': timm has renamed {name!r}: {now}")
     if "." in pattern:
         names = _matching("timm", pattern, timm.list_pretrained())
         return tuple(_entry("timm", *name.split(".", 1)) for name in names)

@@ -1,19 +1,60 @@
-"""Weights as local files: their digest, a load that runs no code, a strict fit."""
+"""Weights as local files: their digest, and the state dict inside, read without running code."""
 
 import hashlib
-import pickle
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from zoo.entry import KeyMap, Weights
-from zoo.errors import WeightsError, first_line, with_type
+from zoo.entry import Weights
+from zoo.errors import WeightsError, first_line
+from zoo.file_format import format_of
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import Tensor
 
 StateDict = dict[str, "Tensor"]
+# Called with a choice that was made in a file of weights.
+Notify = Callable[[str], None]
+
+
+def ignore(note: str) -> None:
+    """Discard a note."""
+
+
+# Where training scripts put a state dict, in the order in which timm's loader looks.
+_EMA_KEYS = ("state_dict_ema", "model_ema")
+_KEYS = (*_EMA_KEYS, "state_dict", "model")
+_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The state dict of a file.
+
+    ``values`` should be tensors, but may be anything. ``versions`` are what torch keeps about each
+    module's format (``_metadata``). ``notes`` say which part of the file was taken.
+    """
+
+    values: Mapping[str, Any]
+    versions: Mapping[str, Any]
+    notes: tuple[str, ...] = ()
+
+    def tensors(self, where: str) -> StateDict:
+        """Return the values, if all of them are tensors; raise WeightsError otherwise."""
+        from torch import Tensor
+
+        odd = [
+            f"{name} ({type(value).__name__})"
+            for name, value in self.values.items()
+            if not isinstance(value, Tensor)
+        ]
+        if odd:
+            raise WeightsError(
+                f"{where}: not a plain state dict: {some(odd)} are not tensors; leave them out "
+                "with weights.drop"
+            )
+        return dict(self.values)
 
 
 def sha256_of(file: Path) -> str:
@@ -33,26 +74,36 @@ def verified_sha256(weights: Weights, file: Path) -> str:
     return digest
 
 
-def load_state_dict(file: Path) -> StateDict:
-    """Read names and tensors from a ``.safetensors`` or PyTorch file, executing nothing of it.
+def load_checkpoint(file: Path, key: str | None = None) -> Checkpoint:
+    """Read the state dict of a safetensors or PyTorch file, executing nothing of it.
+
+    Args:
+        file: in either format, whatever its suffix.
+        key: where in the file the state dict is; dots lead into nested ones. None: as timm's loader
+            takes it, with EMA weights before raw ones, or the only one there is.
 
     Raises:
-        WeightsError: the file is damaged, or is a pickle of more than plain tensors.
+        WeightsError: the file is something else, damaged, or has no state dict, or several.
     """
-    if file.suffix == ".safetensors":
-        return _load_safetensors(file)
-    import torch
+    notes = []
+    if format_of(file) == "safetensors":
+        content: Any = _load_safetensors(file)
+        if file.suffix != ".safetensors":
+            notes.append(f"weights: {file.name} is a safetensors file by its content")
+    else:
+        from zoo.sources.unpickle import unpickle
 
-    try:
-        content = torch.load(file, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError:
-        raise WeightsError(
-            f"{file}: refused: this pickle is no plain state dict and would run code when loaded; "
-            "save it again with safetensors.torch.save_file, or torch.save(model.state_dict(), …)"
-        ) from None
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError) as error:
-        raise WeightsError(f"{file}: cannot be read as weights: {with_type(error)}") from None
-    return _plain_tensors(content, file)
+        content = unpickle(file)
+    path, found = _state_dict_in(content, key, file)
+    if path:
+        notes.append(_taken_from(path, content))
+    return Checkpoint(found, getattr(found, "_metadata", None) or {}, tuple(notes))
+
+
+def some(names: list[str], limit: int = _SHOWN) -> str:
+    """Return the first names of a list, and how many there are."""
+    shown = ", ".join(names[:limit])
+    return shown if len(names) <= limit else f"{shown} … ({len(names)} in all)"
 
 
 def _load_safetensors(file: Path) -> StateDict:
@@ -65,75 +116,77 @@ def _load_safetensors(file: Path) -> StateDict:
         raise WeightsError(f"{file}: cannot be read as safetensors: {first_line(error)}") from None
 
 
-def _plain_tensors(content: object, file: Path) -> StateDict:
-    """Accept a state dict as it is, or one level down, where training scripts put it."""
+def _state_dict_in(
+    content: Any, key: str | None, file: Path
+) -> tuple[list[str], Mapping[str, Any]]:
+    """Return where in a file's content the state dict is, and the state dict."""
+    path: list[str] = []
+    for name in key.split(".") if key else ():
+        if not isinstance(content, Mapping) or not isinstance(content.get(name), Mapping):
+            raise WeightsError(
+                f"{file}: weights.key {key!r}: there is no state dict under {name!r}; keys: "
+                f"{some(_keys(content), 10) or 'none'}"
+            )
+        path.append(name)
+        content = content[name]
+    while (inner := _inner_key(content, file)) is not None:
+        path.append(inner)
+        content = content[inner]
+    return path, content
+
+
+def _inner_key(content: Any, file: Path) -> str | None:
+    """Return the key of the mapping to look into; None if the content is the state dict."""
+    if not isinstance(content, Mapping) or not content:
+        kind = f"{type(content).__module__}.{type(content).__qualname__}".removeprefix("builtins.")
+        what = "nothing" if isinstance(content, Mapping) else f"a {kind}"
+        raise WeightsError(f"{file}: contains {what}, not a state dict of tensors")
+    for name in _KEYS:
+        if isinstance(content.get(name), Mapping):
+            return name
+    if _has_tensors(content):
+        return None
+    inner = [name for name, value in content.items() if _leads_to_tensors(value)]
+    if len(inner) == 1:
+        return str(inner[0])
+    if inner:
+        raise WeightsError(
+            f"{file}: contains several state dicts: choose one with weights.key: {some(inner, 10)}"
+        )
+    raise WeightsError(f"{file}: contains {some(_keys(content))}, not a state dict of tensors")
+
+
+def _has_tensors(value: Any) -> bool:
     from torch import Tensor
 
-    for name in ("state_dict", "model"):
-        if isinstance(content, Mapping) and isinstance(content.get(name), Mapping):
-            content = content[name]
-    if not isinstance(content, Mapping) or not content:
-        raise WeightsError(f"{file}: holds a {type(content).__name__}, no state dict of tensors")
-    odd = [str(name) for name, value in content.items() if not isinstance(value, Tensor)]
-    if odd:
-        raise WeightsError(f"{file}: no plain state dict: {_some(odd)} are no tensors")
-    return dict(content)
+    return isinstance(value, Mapping) and any(
+        isinstance(name, str) and isinstance(inner, Tensor) for name, inner in value.items()
+    )
 
 
-def load_into(network: "nn.Module", state_dict: StateDict, where: str) -> None:
-    """Load tensors into the network; every name and shape must fit.
-
-    Raises:
-        WeightsError: lists missing names, unexpected names and other shapes.
-    """
-    own = network.state_dict()
-    problems = []
-    if missing := [name for name in own if name not in state_dict]:
-        problems.append(f"missing {_some(missing)}")
-    if unexpected := [name for name in state_dict if name not in own]:
-        problems.append(f"unexpected {_some(unexpected)}")
-    shapes = [
-        f"{name} {tuple(state_dict[name].shape)} for {tuple(tensor.shape)}"
-        for name, tensor in own.items()
-        if name in state_dict and state_dict[name].shape != tensor.shape
-    ]
-    if shapes:
-        problems.append(f"other shapes: {_some(shapes)}")
-    if problems:
-        raise WeightsError(
-            f"{where}: weights do not fit the network: {'; '.join(problems)}; "
-            "check architecture, arguments and weights.key_map"
-        )
-    network.load_state_dict(state_dict, strict=True)
+def _leads_to_tensors(value: Any) -> bool:
+    """Return whether tensors have names in it, at any depth; an optimizer's have numbers."""
+    return _has_tensors(value) or (
+        isinstance(value, Mapping)
+        and any(isinstance(n, str) and _leads_to_tensors(inner) for n, inner in value.items())
+    )
 
 
-def renamed(state_dict: StateDict, key_map: KeyMap, network_names: Iterable[str]) -> StateDict:
-    """Return the tensors under the network's names, as the key map says."""
-    names = list(network_names)
-    nested = {flat: _nested(target, names) for flat, target in key_map.flatten.items()}
-    return {_rename(name, key_map, nested): tensor for name, tensor in state_dict.items()}
+def _keys(content: Any) -> list[str]:
+    return [str(name) for name in content] if isinstance(content, Mapping) else []
 
 
-def _rename(name: str, key_map: KeyMap, nested: Mapping[str, list[str]]) -> str:
-    for pattern, replacement in key_map.rename:
-        if match := re.match(pattern, name):
-            name = match.expand(replacement) + name[match.end() :]
-            break
-    for flat, blocks in nested.items():
-        if match := re.match(rf"{re.escape(flat)}\.(\d+)\.", name):
-            index = int(match[1])
-            if index < len(blocks):
-                name = f"{blocks[index]}.{name[match.end() :]}"
-    return name
+def _is_ema(key: str) -> bool:
+    return "ema" in key.lower().split("_")
 
 
-def _nested(target: str, names: Iterable[str]) -> list[str]:
-    """Return ``blocks.S.B`` of all stages in order."""
-    pattern = re.compile(rf"{re.escape(target)}\.(\d+)\.(\d+)\.")
-    found = {(int(m[1]), int(m[2])) for name in names if (m := pattern.match(name))}
-    return [f"{target}.{stage}.{block}" for stage, block in sorted(found)]
-
-
-def _some(names: list[str], limit: int = 3) -> str:
-    shown = ", ".join(names[:limit])
-    return shown if len(names) <= limit else f"{shown} … ({len(names)} in all)"
+def _taken_from(path: list[str], content: Any) -> str:
+    """Return which state dict was taken, and what else there was to choose from."""
+    others = [str(name) for name in content if name != path[0] and _leads_to_tensors(content[name])]
+    kind = "weights"
+    if any(map(_is_ema, path)):
+        kind = "EMA weights"
+    elif any(map(_is_ema, others)):
+        kind = "raw weights"
+    more = f" (not taken: {some([repr(name) for name in others])})" if others else ""
+    return f"{kind}: taken from {'.'.join(path)!r} of the file{more}"

@@ -101,6 +101,8 @@ def _verdict(answer: "Answer") -> str:
 
 
 def _tell_problems(answers: "Answers") -> None:
+    for model, note in answers.notes:
+        print(f"zoobench: {model}: {note}", file=sys.stderr)
     for model, reason in answers.skipped:
         print(f"zoobench: {model}: skipped: {reason}", file=sys.stderr)
     for answer in answers.answers:

@@ -12,6 +12,7 @@ from bench.cli.options import DEFAULT_STORE, Manifest, Patterns, StoreUrl, Zoo
 if TYPE_CHECKING:
     from bench.plan import Job, Settings
     from bench.records import CompileMode
+    from zoo.entry import Entry
 
 DEFAULT_FIGURES = "params,gmacs,top1,speed,memory"
 
@@ -26,6 +27,14 @@ def run(
             help="A folder, file or pattern of images, in any layout of docs/data.md, or 'sample'. "
             "Sets: val, real, v2, a, r, sketch, c.",
             metavar="[SET:]PATH|NAME",
+        ),
+    ] = None,
+    input_size: Annotated[
+        str | None,
+        typer.Option(
+            help="The size that weights were trained or are tested at, where they state both. "
+            "Default: the entry's, or test, that of the libraries' published figures.",
+            metavar="train|test",
         ),
     ] = None,
     labels: Annotated[
@@ -135,6 +144,7 @@ def run(
     from bench.store import Store
 
     selection = select_entries(patterns, manifest, zoo)
+    entries = _at_input_size(selection.entries, input_size)
     wanted = parse_figures(DEFAULT_FIGURES if figures is None else figures)
     named, data = data is not None, data or selection.data
     check_labels(labels)
@@ -148,7 +158,7 @@ def run(
         job
         for one in datasets
         for job in plan(
-            selection.entries,
+            entries,
             figures=wanted,
             settings=settings,
             batches=batches(batch),
@@ -165,7 +175,7 @@ def run(
     ]
     Store(store).check_writable()
     Thread(target=_import_reports).start()
-    note = machines.check(selection.entries, settings, placement, where=selection.where)
+    note = machines.check(entries, settings, placement, where=selection.where)
     if note:
         print(f"zoobench: {note}", file=sys.stderr)
     jobs = _share_pixels(jobs)
@@ -175,6 +185,22 @@ def run(
     _print_reports(store)
     print(f"zoobench: {outcome.describe()}", file=sys.stderr)
     raise typer.Exit(0 if all_well else 1)
+
+
+def _at_input_size(entries: "Sequence[Entry]", size: str | None) -> "tuple[Entry, ...]":
+    """Return the entries at a size of their weights; report those whose manifest states pixels."""
+    from bench.cli.choices import choice
+    from zoo.entry import InputSize
+
+    if size is None:
+        return tuple(entries)
+    wanted = cast(InputSize, choice("--input-size", size, get_args(InputSize)))
+    sized = tuple(entry.at_input_size(wanted) for entry in entries)
+    fixed = [entry.name for entry in sized if entry.input_size != wanted]
+    if fixed:
+        names = ", ".join(fixed[:3]) + (f" … ({len(fixed)} in all)" if len(fixed) > 3 else "")
+        print(f"zoobench: --input-size: the manifest states pixels for {names}", file=sys.stderr)
+    return sized
 
 
 def _datasets(

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from zoo.entry import Preprocess
-from zoo.errors import with_type
+from zoo.errors import MeasureError, with_type
 
 Pixels = NDArray[np.uint8]
 
@@ -36,6 +36,15 @@ _RESAMPLING = {
     "box": Image.Resampling.BOX,
     "hamming": Image.Resampling.HAMMING,
 }
+
+
+def check_takes_photographs(preprocess: Preprocess) -> None:
+    """Raise MeasureError if a network takes channels that no photograph has."""
+    if not preprocess.takes_photographs:
+        raise MeasureError(
+            f"a photograph does not have {preprocess.input_channels} channels: parameters, MACs "
+            "and speed can be measured, predictions cannot"
+        )
 
 
 def decode(data: bytes, preprocess: Preprocess) -> Image.Image:

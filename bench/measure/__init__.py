@@ -139,6 +139,7 @@ class Row:
             network=self.entry.network_id,
             input_px=f"{height}x{width}",
             weights_sha256=self.weights.sha256 if accuracy else None,
+            weights_options=self.weights.options if accuracy else None,
             preprocess=self.preprocess.describe() if accuracy else None,
             dataset_digest=self.dataset.digest if accuracy else None,
             device=self.device.partition(":")[0],

@@ -3,6 +3,7 @@
 import torch
 
 from bench.data.pixel_cache import DamagedPixelsError
+from bench.data.preprocess import check_takes_photographs
 from bench.measure import Result, Row
 from bench.measure.evaluation import FORWARD_BATCH, Evaluation, evaluation, timed_repeats
 from bench.measure.execution import Execution
@@ -20,7 +21,8 @@ def run(row: Row) -> Result:
         MeasureError: the network's outputs do not fit the label space, or are not finite.
     """
     torch.backends.cudnn.benchmark = False  # autotuned kernels may differ from run to run
-    network = build.trained_network(row.entry, row.weights)
+    check_takes_photographs(row.preprocess)
+    network = build.trained_network(row.entry, row.weights, row.tell)
     execution = Execution(network, row.job.settings, row.device)
     one = evaluation(execution, row.preprocess, row.dataset, _forward_batch(row))
     one.warm_up()

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from bench import conditions
-from bench.data.preprocess import UNREADABLE, Pixels, crop, decode, oddity
+from bench.data.preprocess import UNREADABLE, Pixels, check_takes_photographs, crop, decode, oddity
 from bench.measure.execution import Execution, explained
 from bench.plan import Settings
 from bench.predict import Event, Picture
@@ -35,7 +35,10 @@ def run(
 def _events(entry: Entry, pictures: Sequence[Picture], top: int, device: str) -> Iterator[Event]:
     weights = build.find_weights(entry)
     preprocess = build.preprocess(entry)
-    network = build.trained_network(entry, weights)
+    check_takes_photographs(preprocess)
+    notes: list[str] = []
+    network = build.trained_network(entry, weights, notes.append)
+    yield from ({"event": "note", "model": entry.name, "text": text} for text in notes)
     execution = Execution(network, Settings(device=device), device)
     for number, picture in enumerate(pictures):
         try:

@@ -11,7 +11,7 @@ import torch
 from bench import conditions
 from bench.data.dataset import Dataset, open_dataset
 from bench.data.decoders import DECODERS, open_decoder
-from bench.data.preprocess import UNREADABLE, crop, decode
+from bench.data.preprocess import UNREADABLE, check_takes_photographs, crop, decode
 from bench.measure.execution import Execution
 from bench.measure.scoring import read_out
 from bench.plan import Settings
@@ -38,7 +38,9 @@ def run(entry: Entry, data: str, labels: str, places: Sequence[int], pipe: Conne
 
     def predict() -> None:
         dataset = open_dataset(data, labels=labels)
-        for event in _predictions(entry, dataset, build.preprocess(entry), places):
+        preprocess = build.preprocess(entry)
+        check_takes_photographs(preprocess)
+        for event in _predictions(entry, dataset, preprocess, places):
             pipe.send(event)
 
     def time_pixels() -> None:

@@ -87,3 +87,16 @@ def test_training_has_a_column_and_an_automatic_batch_a_note() -> None:
     text = render(to_frame([_record(TRAINING, conditions={"batch": batch})]), "md").decode()
     assert "train/s" in text
     assert "a: batch 8, auto: bounded by memory" in text
+
+
+def test_choices_are_noted_below_the_table_once() -> None:
+    chosen = {"notes": ["input: test size", "EMA weights"]}
+    records = [
+        _record(COMPLEXITY).model_copy(update={"conditions": {"notes": ["input: test size"]}}),
+        _record(ACCURACY).model_copy(update={"conditions": chosen}),
+        _record(THROUGHPUT),
+    ]
+    frame = to_frame(records)
+    assert frame.loc[0, "notes"] == "input: test size; EMA weights"
+    assert "a: input: test size; EMA weights" in render(frame, "md").decode()
+    assert to_frame([_record(THROUGHPUT)])["notes"].isna().all()

@@ -1,6 +1,10 @@
 """From entries to networks: sources agree with their libraries on weights and preprocessing."""
 
+import pickle
+import re
 import shutil
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,7 +14,9 @@ from torchvision import models
 
 from zoo import build, sources
 from zoo.entry import Entry
-from zoo.errors import UnknownNameError, WeightsError
+from zoo.errors import ManifestError, UnknownNameError, WeightsError, ZoobenchError
+from zoo.libraries import library_entries
+from zoo.sources.arguments import allowed_arguments, network_parameters
 
 
 def _entry(source: str, architecture: str, tag: str | None = None, **more: object) -> Entry:
@@ -41,11 +47,224 @@ def test_unknown_names_are_answered_with_near_ones(
 def test_timm_preprocessing_is_the_tags_own_in_whole_pixels(name: str) -> None:
     architecture, _, tag = name.partition(".")
     found = build.preprocess(_entry("timm", architecture, tag))
-    config = timm.data.resolve_model_data_config(timm.create_model(name))
+    model = timm.create_model(name)
+    config = timm.data.resolve_model_data_config(model, use_test_size=True)
     assert found.input_shape == config["input_size"]
     assert found.resize_px == (int(config["input_size"][1] / config["crop_pct"]),) * 2
     assert found.interpolation == config["interpolation"]
     assert found.mean == config["mean"]
+
+
+@pytest.mark.parametrize(
+    ("name", "train", "test"),
+    [
+        # resize and crop; timm's results/results-imagenet.csv has both sizes with their top-1.
+        ("resnet50.a1_in1k", (235, 224), (288, 288)),
+        ("convnext_tiny.fb_in1k", (256, 224), (288, 288)),
+        ("tf_efficientnetv2_l.in1k", (384, 384), (480, 480)),
+        ("resnet50.tv_in1k", (256, 224), (256, 224)),
+        # Its sizes are equal, its crop ratios are not.
+        ("fasternet_s.in1k", (224, 224), (248, 224)),
+    ],
+)
+def test_the_train_and_test_size_are_the_tags_own(
+    name: str, train: tuple[int, int], test: tuple[int, int]
+) -> None:
+    architecture, _, tag = name.partition(".")
+    for size, expected in (("train", train), ("test", test), (None, test)):
+        entry = _entry("timm", architecture, tag, input_size=size)
+        found = build.preprocess(entry)
+        assert (found.resize_px[0], found.crop_px[0]) == expected
+        note = build.input_size_note(entry)
+        assert (note is None) == (train == test)
+        if note:
+            assert note.startswith(f"input: {size or 'test'} size, resize {expected[0]}")
+
+
+def test_without_weights_nothing_is_published_and_the_size_is_the_networks_own() -> None:
+    assert build.preprocess(_entry("timm", "resnet50")).crop_px == (224, 224)
+    larger = _entry("timm", "resnet50", input_size="test")
+    assert build.preprocess(larger).crop_px == (288, 288)
+
+
+def test_timm_measures_its_published_results_at_the_default_size() -> None:
+    """No tag's size is guessed: it is what validate.py takes, for every tag that timm publishes."""
+    for name in timm.list_pretrained():
+        architecture, _, tag = name.partition(".")
+        config = timm.data.resolve_data_config(
+            pretrained_cfg=timm.models.get_pretrained_cfg(name).to_dict(), use_test_size=True
+        )
+        found = build.preprocess(_entry("timm", architecture, tag))
+        assert found.input_shape == config["input_size"]
+        assert found.resize_px[0] == int(config["input_size"][1] / config["crop_pct"])
+
+
+def test_torchvision_states_no_train_size() -> None:
+    entry = _entry("torchvision", "resnet50", "IMAGENET1K_V2", input_size="train")
+    with pytest.raises(ManifestError, match=r"entry 'a': field 'input_size': .*no train size"):
+        build.check(entry)
+    assert build.input_size_note(_entry("torchvision", "resnet50", "IMAGENET1K_V2")) is None
+
+
+LOADING = ("checkpoint_path", "pretrained", "pretrained_cfg", "pretrained_cfg_overlay", "cache_dir")
+MORE = ("pretrained_strict", "pretrained_filter_fn", "pretrained_model_args", "weights", "progress")
+ELSE = ("weights_backbone", "pretrained_backbone", "features_only", "device", "dtype", "kwargs")
+COMPLETE = {
+    "resize_px": 256,
+    "crop_px": 224,
+    "interpolation": "bicubic",
+    "mean": [0.5, 0.5, 0.5],
+    "std": [0.5, 0.5, 0.5],
+}
+
+
+@pytest.mark.parametrize(
+    ("source", "architecture"),
+    [("timm", "resnet18"), ("torchvision", "resnet18"), ("zoobench", "pvt_small")],
+)
+@pytest.mark.parametrize("name", [*LOADING, *MORE, *ELSE])
+@pytest.mark.parametrize("by_file", [True, False])
+def test_arguments_that_do_not_configure_the_network_are_refused(
+    tmp_path: Path, source: str, architecture: str, name: str, by_file: bool
+) -> None:
+    victim = tmp_path / "victim"
+    file = tmp_path / "evil.pth"
+    file.write_bytes(pickle.dumps(_Payload(victim)))
+    arguments = {name: str(file)}
+    entry = _entry(source, architecture, arguments=arguments, preprocess=COMPLETE)
+    if by_file:
+        entry = entry.model_copy(update={"source": "checkpoint", "library": source})
+    message = rf"entry 'a': field 'arguments\.{name}': unknown network argument '{name}'"
+    for use in (build.check, build.random_network):
+        with pytest.raises(UnknownNameError, match=message):
+            use(entry)
+    assert not victim.exists()
+
+
+class _Payload:
+    """Unpickling this writes a file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, tuple[str, str]]:
+        return (open, (str(self.path), "w"))
+
+
+@pytest.mark.parametrize("architecture", ["hf-hub:owner/model", "local-dir:/tmp", "./resnet18"])
+def test_an_architecture_is_a_name_and_no_place(architecture: str) -> None:
+    with pytest.raises(UnknownNameError, match="unknown timm architecture"):
+        build.check(_entry("timm", architecture))
+
+
+def test_no_network_argument_of_timm_loads_anything() -> None:
+    """Every network's constructor: what begins like a file, an address or a cache stays out."""
+    for architecture in timm.list_models():
+        module = sys.modules[timm.models.model_entrypoint(architecture).__module__]
+        parameters = network_parameters(module)
+        assert {"num_classes", "in_chans"} <= parameters
+        allowed = {name for name in parameters if _is_allowed(name, parameters)}
+        for word in ("pretrained", "checkpoint_path", "file", "url", "hub", "cache", "device"):
+            assert not any(word in name for name in allowed), architecture
+
+
+def _is_allowed(name: str, parameters: set[str]) -> bool:
+    try:
+        allowed_arguments(_entry("timm", "a", arguments={name: 1}), parameters)
+    except UnknownNameError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("name", sorted(timm.models.get_deprecated_models()))
+def test_a_renamed_timm_model_is_refused_with_its_successor(name: str) -> None:
+    now = timm.models.get_deprecated_models()[name]
+    architecture, _, tag = now.partition(".")
+    wanted = f'write architecture = "{architecture}"'
+    wanted += f', weights = {{ tag = "{tag}" }}' if tag else ""
+    with pytest.raises(ManifestError, match=re.escape(f"timm has renamed '{name}': {wanted}")):
+        build.check(_entry("timm", name))
+    with pytest.raises(ManifestError, match="timm has renamed"):
+        build.check(_entry("timm", name, "in1k"))
+    with pytest.raises(ZoobenchError, match=f"give timm:{now}"):
+        library_entries(f"timm:{name}")
+
+
+@pytest.mark.parametrize("use", [build.check, build.preprocess, build.random_network])
+def test_a_mistyped_dotted_tag_is_one_line(use: Callable[[Entry], object]) -> None:
+    entry = _entry("timm", "tf_efficientnet_b4.no_such_tag")
+    message = (
+        r"entry 'a': field 'architecture': unknown timm tag of tf_efficientnet_b4 'no_such_tag'"
+    )
+    with pytest.raises(UnknownNameError, match=message) as caught:
+        use(entry)
+    assert "\n" not in str(caught.value)
+    assert "ns_jft_in1k" in str(caught.value)
+
+
+@pytest.mark.parametrize(("channels", "named"), [(1, "gray"), (4, 4), (12, 12)])
+def test_other_channels_are_those_of_the_input(channels: int, named: object) -> None:
+    entry = _entry("timm", "resnet18", arguments={"in_chans": channels})
+    build.check(entry)
+    found = build.preprocess(entry)
+    assert found.channels == named
+    assert found.input_shape[0] == channels
+    assert found.mean == pytest.approx((0.449,) * channels, abs=1e-3)
+    assert found.takes_photographs == (channels == 1)
+    with torch.device("meta"):
+        network = build.random_network(entry)
+        assert network(torch.zeros(1, *found.input_shape)).shape == (1, 1000)
+
+
+@pytest.mark.parametrize("use", [build.check, build.preprocess])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *[("in_chans", value) for value in (0, -1, 1.5, "3", [3], True)],
+        *[("img_size", value) for value in (0, "big", [288], [288, 0], 1.5, True, {"a": 1})],
+    ],
+)
+def test_an_input_that_makes_no_sense_is_one_line(
+    use: Callable[[Entry], object], name: str, value: object
+) -> None:
+    entry = _entry("timm", "vit_tiny_patch16_224", arguments={name: value})
+    with pytest.raises(ManifestError, match=rf"entry 'a': field 'arguments\.{name}': ") as caught:
+        use(entry)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "preprocess", "advice"),
+    [
+        ({}, {"channels": "gray", "mean": [0.5], "std": [0.5]}, r"arguments = \{ in_chans = 1 \}"),
+        ({}, {"channels": 4, "mean": [0.5] * 4, "std": [0.5] * 4}, r"\{ in_chans = 4 \}"),
+        ({"in_chans": 4}, {}, r"set preprocess\.channels \(a number, like 4"),
+    ],
+)
+def test_channels_that_differ_from_the_networks_say_what_to_set(
+    arguments: dict[str, int], preprocess: dict[str, object], advice: str
+) -> None:
+    entry = _entry("timm", "resnet18", arguments=arguments, preprocess=COMPLETE | preprocess)
+    entry = entry.model_copy(update={"source": "checkpoint", "library": "timm"})
+    with pytest.raises(ManifestError, match=advice):
+        build.check(entry)
+
+
+def test_a_network_of_a_fixed_size_says_how_to_get_another() -> None:
+    resized = {"crop_px": 288, "resize_px": 320}
+    entry = _entry("timm", "vit_tiny_patch16_224", preprocess=resized)
+    with pytest.raises(ManifestError, match=r"add arguments = \{ img_size = 288 \}"):
+        build.check(entry)
+    build.check(entry.model_copy(update={"arguments": {"img_size": 288}}))
+    build.check(entry.model_copy(update={"arguments": {"dynamic_img_size": True}}))
+    found = build.preprocess(_entry("timm", "vit_tiny_patch16_224", arguments={"img_size": 288}))
+    assert (found.resize_px, found.crop_px) == ((320, 320), (288, 288))
+
+
+def test_torchvision_takes_no_other_channels() -> None:
+    gray = {"channels": "gray", "mean": [0.5], "std": [0.5]}
+    with pytest.raises(ManifestError, match="torchvision's networks take 3 channels"):
+        build.check(_entry("torchvision", "resnet18", preprocess=gray))
 
 
 @pytest.mark.parametrize(
@@ -179,6 +398,66 @@ def test_a_checkpoint_without_its_key_map_does_not_fit(tmp_path: Path, lite0: En
     entry = lite0.model_copy(update={"weights": lite0.weights.model_copy(update={"key_map": None})})
     with pytest.raises(WeightsError, match=r"missing conv_stem\.weight.*unexpected _conv_stem"):
         build.trained_network(entry, build.find_weights(entry))
+
+
+def _checkpoint(folder: Path, content: object, weights: dict[str, object], **more: object) -> Entry:
+    file = folder / "a.pth"
+    torch.save(content, file)
+    raw = {"library": "timm", "weights": {"file": file, **weights}, "preprocess": COMPLETE}
+    return _entry("checkpoint", "test_resnet", **{**raw, **more})
+
+
+def test_what_the_manifest_chooses_in_a_file_is_loaded_and_reported(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    raw, ema = (timm.create_model("test_resnet", num_classes=11).state_dict() for _ in range(2))
+    content = {
+        "state_dict": {f"module.{name}": tensor for name, tensor in raw.items()},
+        "state_dict_ema": {f"module.{name}": tensor for name, tensor in ema.items()},
+    }
+    content["state_dict"]["module.total_ops"] = torch.zeros(1)
+    weights = {"key": "state_dict", "drop": ["total_ops"], "label_offset": 1}
+    entry = _checkpoint(tmp_path, content, weights, arguments={"num_classes": 10})
+    notes: list[str] = []
+    found = build.find_weights(entry)
+    network = build.trained_network(entry, found, notes.append)
+    assert torch.equal(network.state_dict()["fc.weight"], raw["fc.weight"][1:])
+    assert notes == [
+        "raw weights: taken from 'state_dict' of the file (not taken: 'state_dict_ema')",
+        "weights: prefix 'module.' removed from the names",
+        "weights: left out total_ops",
+        "weights: the first 1 outputs of the classifier left out",
+    ]
+    assert found.options == '{"key":"state_dict","drop":["total_ops"],"label_offset":1}'
+
+
+def test_each_choice_in_a_file_identifies_the_weights(tmp_path: Path) -> None:
+    choices: list[dict[str, object]] = [
+        {},
+        {"key": "model"},
+        {"drop": ["a"]},
+        {"drop": ["a", "b"]},
+        {"drop": ["a,b"]},
+        {"label_offset": 1},
+        {"key_map": {"rename": [["a", "b"]]}},
+        {"key_map": {"rename": [["a", "c"]]}},
+    ]
+    found = {build.find_weights(_checkpoint(tmp_path, {}, choice)).options for choice in choices}
+    assert len(found) == len(choices)
+    assert None in found
+
+
+@pytest.mark.parametrize("dtype", [torch.int8, torch.int64, torch.bool, torch.complex64])
+def test_timms_own_loader_gets_no_unfit_weights(hub_cache: Path, dtype: torch.dtype) -> None:
+    from safetensors.torch import load_file, save_file
+
+    entry = _entry("timm", "tf_efficientnet_lite0", "in1k")
+    weights = build.find_weights(entry)
+    tensors = load_file(weights.path)
+    tensors["classifier.weight"] = tensors["classifier.weight"].to(dtype)
+    file = hub_cache / "changed.safetensors"
+    save_file(tensors, file)
+    with pytest.raises(WeightsError, match=r"classifier\.weight is (int8|int64|bool|complex64)"):
+        sources.source(entry).trained(entry, file, lambda note: None)
 
 
 def test_a_missing_package_says_how_to_install_it(lite0: Entry) -> None:

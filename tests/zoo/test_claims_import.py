@@ -22,7 +22,7 @@ def timm_entry(architecture: str, tag: str | None, **fields: object) -> Entry:
     return Entry(name=name, source="timm", architecture=architecture, weights=weights, **fields)  # type: ignore[arg-type]
 
 
-A2 = timm_entry("resnet50", "a2_in1k")
+A2 = timm_entry("resnet50", "a2_in1k", input_size="train")
 TV = timm_entry("resnet50", "tv_in1k")
 
 

@@ -10,7 +10,7 @@ from zoo.manifest import load
 FAMILIES = {
     *("LeNet", "AlexNet", "GoogLeNet", "Inception-v3", "Inception-v4", "VGG", "ResNet", "ResNeXt"),
     *("SENet", "Xception", "DenseNet", "MobileNet", "MobileNetV2"),
-    *("ViT", "Swin", "ConvNeXt", "FocalNet"),
+    *("ViT", "ViT (AugReg)", "Swin", "ConvNeXt", "FocalNet"),
 }
 ENTRIES = {entry.name: entry for entry in load("classics").entries}
 

@@ -43,6 +43,48 @@ def test_weights_that_the_source_would_ignore_are_refused() -> None:
         )
 
 
+@pytest.mark.parametrize("option", [{"key": "net"}, {"drop": ["a"]}, {"label_offset": 1}])
+@pytest.mark.parametrize("source", ["timm", "torchvision"])
+def test_what_is_chosen_in_a_file_is_for_files_alone(
+    source: str, option: dict[str, object]
+) -> None:
+    (name,) = option
+    weights = {"tag": "a1_in1k", **option}
+    with pytest.raises(ValidationError, match=f"do not take {name}"):
+        Entry.model_validate(
+            {"name": "a", "source": source, "architecture": "resnet18", "weights": weights}
+        )
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"source": "zoobench", "preprocess": COMPLETE}, r"set preprocess\.crop_px"),
+        ({"source": "timm", "preprocess": {"crop_px": 288}}, "contradict: give one of them"),
+        ({"source": "timm", "input_size": "large"}, "'train' or 'test'"),
+    ],
+)
+def test_an_input_size_is_one_that_weights_state(fields: dict[str, object], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        Entry.model_validate(
+            {"name": "a", "architecture": "resnet18", "input_size": "train", **fields}
+        )
+
+
+@pytest.mark.parametrize(
+    ("fields", "sized"),
+    [
+        ({"source": "timm"}, True),
+        ({"source": "torchvision"}, True),
+        ({"source": "timm", "preprocess": {"crop_px": 288, "resize_px": 288}}, False),
+        ({"source": "zoobench", "preprocess": COMPLETE}, False),
+    ],
+)
+def test_only_weights_that_state_sizes_get_another(fields: dict[str, object], sized: bool) -> None:
+    entry = Entry.model_validate({"name": "a", "architecture": "resnet18", **fields})
+    assert entry.at_input_size("train").input_size == ("train" if sized else None)
+
+
 def test_a_package_needs_a_digest() -> None:
     with pytest.raises(ValidationError, match="need sha256"):
         Entry.model_validate(
@@ -67,11 +109,23 @@ def test_a_package_needs_a_digest() -> None:
         ("scale", 2),
         ("mean", [0.5]),
         ("crop_mode", "left"),
+        ("channels", 0),
+        ("channels", "cmyk"),
+        ("channels", 4),  # with three means
+        ("std", []),
     ],
 )
 def test_preprocessing_that_makes_no_sense_is_refused(field: str, value: object) -> None:
     with pytest.raises(ValidationError):
         Preprocess.model_validate({**COMPLETE, field: value})
+
+
+def test_a_number_of_channels_is_no_photograph() -> None:
+    values = {"mean": [0.5] * 6, "std": [0.5] * 6}
+    planes = Preprocess.model_validate({**COMPLETE, **values, "channels": 6})
+    assert planes.input_shape == (6, 224, 224)
+    assert not planes.takes_photographs
+    assert Preprocess.model_validate(COMPLETE).takes_photographs
 
 
 def test_gray_images_have_one_plane() -> None:

@@ -4,11 +4,13 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from zoo.entry import Entry
+from zoo.entry import Entry, InputSize, Preprocess
 from zoo.errors import UnknownNameError
 
 if TYPE_CHECKING:
     from torch import nn
+
+    from zoo.weights import Notify
 
 LIBRARIES = {
     "timm": "zoo.sources.timm",
@@ -28,10 +30,16 @@ class Library(Protocol):
     """Builds networks, and knows the preprocessing of the weights that it publishes."""
 
     def check(self, entry: Entry) -> None:
-        """Raise UnknownNameError if the architecture or the tag does not exist."""
+        """Raise a ZoobenchError if the architecture, the tag or an argument does not exist."""
 
-    def preprocess(self, entry: Entry) -> dict[str, Any]:
-        """Return the fields of ``Preprocess`` that the weights' own metadata states."""
+    def check_input(self, entry: Entry, preprocess: Preprocess) -> None:
+        """Raise ManifestError if the network is built for another input."""
+
+    def preprocess(self, entry: Entry, size: InputSize | None) -> dict[str, Any]:
+        """Return the fields of ``Preprocess`` that the weights' own metadata states.
+
+        Without a size: at that of the library's published figures.
+        """
 
     def network(self, entry: Entry) -> "nn.Module":
         """Return the network with random weights, on torch's default device."""
@@ -43,8 +51,8 @@ class Source(Protocol):
     def weights_file(self, entry: Entry) -> Path:
         """Return a local file, fetching it if the source is a hub; raise WeightsError if none."""
 
-    def trained(self, entry: Entry, file: Path) -> "nn.Module":
-        """Return the network with the file's weights, every name and shape of them fitted."""
+    def trained(self, entry: Entry, file: Path, notify: "Notify") -> "nn.Module":
+        """Return the network with the file's weights; ``notify`` gets what was chosen or left."""
 
 
 def library(entry: Entry) -> Library:

@@ -7,7 +7,9 @@ from torch import nn
 from zoo import sources
 from zoo.entry import Entry, Weights
 from zoo.errors import WeightsError
-from zoo.weights import load_into, load_state_dict, renamed
+from zoo.sources.fit import load_into
+from zoo.tensor_names import for_network
+from zoo.weights import Notify, ignore, load_checkpoint
 
 
 def weights_file(entry: Entry) -> Path:
@@ -19,18 +21,31 @@ def weights_file(entry: Entry) -> Path:
     return file
 
 
-def trained(entry: Entry, file: Path) -> nn.Module:
-    """Return the network with the file's tensors, renamed by the entry's key map."""
+def trained(entry: Entry, file: Path, notify: Notify = ignore) -> nn.Module:
+    """Return the network with the file's tensors, taken and renamed as the manifest says."""
+    where = f"entry {entry.name!r}: {file}"
+    weights = named(entry)
     model = sources.library(entry).network(entry)
-    state_dict = load_state_dict(file)
-    if key_map := named(entry).key_map:
-        state_dict = renamed(state_dict, key_map, model.state_dict())
-    load_into(model, state_dict, f"entry {entry.name!r}: {file}")
+    found = load_checkpoint(file, weights.key)
+    checkpoint = for_network(found, weights, model.state_dict(), where)
+    load_into(
+        model,
+        checkpoint.tensors(where),
+        where,
+        label_offset=weights.label_offset,
+        versions=checkpoint.versions,
+    )
+    for note in checkpoint.notes:
+        notify(note)
+    if weights.label_offset:
+        notify(f"weights: the first {weights.label_offset} outputs of the classifier left out")
     return model
 
 
 def named(entry: Entry) -> Weights:
     """Return the entry's weights, which a file source must name."""
     if entry.weights is None:
-        raise WeightsError(f"entry {entry.name!r}: no weights are named; give weights.file")
+        raise WeightsError(
+            f"entry {entry.name!r}: the manifest names no weights; give weights.file"
+        )
     return entry.weights

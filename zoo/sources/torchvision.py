@@ -1,6 +1,7 @@
 """torchvision: classification models, weights enums, and their files from torch's hub cache."""
 
 import re
+import sys
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
@@ -11,13 +12,15 @@ from torchvision import models
 from torchvision.models import WeightsEnum
 from torchvision.transforms._presets import ImageClassification
 
-from zoo.entry import Entry
-from zoo.errors import UnknownNameError, WeightsError
-from zoo.weights import StateDict, load_into, load_state_dict, sha256_of
+from zoo.entry import Entry, InputSize, Preprocess
+from zoo.errors import ManifestError, UnknownNameError, WeightsError
+from zoo.sources.arguments import allowed_arguments, network_parameters
+from zoo.sources.fit import load_into
+from zoo.weights import Notify, StateDict, ignore, load_checkpoint, sha256_of
 
 
 def check(entry: Entry) -> None:
-    """Raise UnknownNameError if torchvision has no such classifier or weights."""
+    """Raise UnknownNameError if torchvision has no such classifier, weights or argument."""
     where = f"entry {entry.name!r}: field"
     names = models.list_models(module=models)
     if entry.architecture not in names:
@@ -30,14 +33,33 @@ def check(entry: Entry) -> None:
             raise UnknownNameError(
                 f"torchvision weights of {entry.architecture}", tag, tags, f"{where} 'weights.tag'"
             )
+    _arguments(entry)
 
 
-def preprocess(entry: Entry) -> dict[str, Any]:
-    """Return the evaluation preset of the weights; without weights, of the default ones."""
+def check_input(entry: Entry, preprocess: Preprocess) -> None:
+    """Raise ManifestError if the images have other channels than torchvision's networks take."""
+    if preprocess.input_channels != 3:
+        raise ManifestError(
+            f"entry {entry.name!r}: field 'preprocess.channels': torchvision's networks take 3 "
+            f"channels, and {preprocess.channels!r} gives {preprocess.input_channels}; use timm's"
+        )
+
+
+def preprocess(entry: Entry, size: InputSize | None) -> dict[str, Any]:
+    """Return the evaluation preset of the weights; without weights, of the default ones.
+
+    Raises:
+        ManifestError: the train size is asked for, which torchvision does not state.
+    """
+    if size == "train":
+        raise ManifestError(
+            f"entry {entry.name!r}: field 'input_size': torchvision states no train size; leave it "
+            "out, or set preprocess.resize_px and crop_px"
+        )
     weights = _weights(entry) or models.get_model_weights(entry.architecture).DEFAULT
     preset = weights.transforms()
     if not isinstance(preset, ImageClassification):
-        raise WeightsError(f"entry {entry.name!r}: {entry.network_id} is no image classifier")
+        raise WeightsError(f"entry {entry.name!r}: {entry.network_id} is not an image classifier")
     return {
         "resize_px": _square(preset.resize_size),
         "crop_px": _square(preset.crop_size),
@@ -50,7 +72,7 @@ def preprocess(entry: Entry) -> dict[str, Any]:
 
 def network(entry: Entry) -> nn.Module:
     """Return the network with random weights, as the weights configure it."""
-    arguments = {**_configured_by(entry), **entry.arguments}
+    arguments = {**_configured_by(entry), **_arguments(entry)}
     return models.get_model(entry.architecture, weights=None, **arguments)
 
 
@@ -67,11 +89,20 @@ def weights_file(entry: Entry) -> Path:
     return file
 
 
-def trained(entry: Entry, file: Path) -> nn.Module:
+def trained(entry: Entry, file: Path, notify: Notify = ignore) -> nn.Module:
     """Return the network with the file's tensors; every name and shape must fit."""
     model = network(entry)
-    load_into(model, _current_names(load_state_dict(file), model), str(file))
+    checkpoint = load_checkpoint(file)
+    tensors = _current_names(checkpoint.tensors(str(file)), model)
+    load_into(model, tensors, str(file), versions=checkpoint.versions)
+    for note in checkpoint.notes:
+        notify(note)
     return model
+
+
+def _arguments(entry: Entry) -> dict[str, Any]:
+    module = sys.modules[models.get_model_builder(entry.architecture).__module__]
+    return allowed_arguments(entry, network_parameters(module))
 
 
 def _tag(entry: Entry) -> str | None:
@@ -122,7 +153,7 @@ def _download(url: str, file: Path, where: str) -> None:
         torch.hub.download_url_to_file(url, str(file), progress=False)
     except (URLError, OSError) as error:
         raise WeightsError(
-            f"{where}: weights {file.name} cannot be had: not at {file}, and {url} says: {error}; "
+            f"{where}: weights {file.name} not found: not at {file}, and {url} says: {error}; "
             f"on a machine with network access fetch {url}, and copy it to {file.parent} "
             "(TORCH_HOME names its folder), or use source 'checkpoint' with a local file"
         ) from None

@@ -144,3 +144,23 @@ def test_the_command_itself_loads_neither_torch_nor_pandas(
         [sys.executable, "-c", code], capture_output=True, text=True, check=False
     )
     assert result.returncode == 0, result.stderr
+
+
+def test_what_was_taken_from_a_file_of_weights_is_reported(
+    photographs: list[Path], tmp_path: Path, capsys: Capture
+) -> None:
+    import timm
+    import torch
+
+    state = timm.create_model("test_resnet").state_dict()
+    torch.save({"state_dict": state, "state_dict_ema": state}, tmp_path / "a.pth")
+    manifest = tmp_path / "m.toml"
+    manifest.write_text(
+        'schema = 1\n[[entry]]\nname = "a"\nsource = "checkpoint"\nlibrary = "timm"\n'
+        'architecture = "test_resnet"\nweights = { file = "a.pth" }\n[entry.preprocess]\n'
+        'resize_px = 168\ncrop_px = 160\ninterpolation = "bicubic"\nmean = [0, 0, 0]\n'
+        "std = [1, 1, 1]\n"
+    )
+    assert _call("predict", str(photographs[EAGLE]), "--manifest", str(manifest)) == 0
+    err = capsys.readouterr().err
+    assert "zoobench: a: EMA weights: taken from 'state_dict_ema' of the file" in err

@@ -1,0 +1,63 @@
+"""Which arguments of an entry may reach a library's builder: those that configure the network.
+
+Builders also take arguments that read files, fetch weights or choose a device. None of these may
+come from a manifest: the weights would not be the row's, and a pickle could run code.
+"""
+
+import inspect
+from collections.abc import Collection
+from types import ModuleType
+from typing import Any
+
+from torch import nn
+
+from zoo.entry import Entry
+from zoo.errors import UnknownNameError
+
+# Parameters of networks that say where they run or how training begins, not what they are.
+_NOT_OF_THE_NETWORK = {"self", "args", "kwargs", "device", "dtype", "weight_init", "init_weights"}
+# How names begin of what is read from a disk or from the network.
+_LOADING = (
+    "cache",
+    "checkpoint",
+    "file",
+    "hub",
+    "path",
+    "pretrained",
+    "progress",
+    "url",
+    "weights",
+)
+
+
+def network_parameters(module: ModuleType) -> set[str]:
+    """Return what the networks (modules with ``num_classes``) that a Python module has can take."""
+    classes = [
+        value
+        for value in vars(module).values()
+        if isinstance(value, type) and issubclass(value, nn.Module)
+    ]
+    signatures = [inspect.signature(found).parameters for found in classes]
+    return {name for found in signatures if "num_classes" in found for name in found}
+
+
+def allowed_arguments(entry: Entry, parameters: Collection[str]) -> dict[str, Any]:
+    """Return the entry's arguments if each of them configures the network.
+
+    Args:
+        entry: whose arguments are meant for a builder.
+        parameters: what the network can take.
+
+    Raises:
+        UnknownNameError: an argument is not one of them, or could load something.
+    """
+    configuring = {
+        name
+        for name in parameters
+        if name not in _NOT_OF_THE_NETWORK and not name.startswith(_LOADING)
+    }
+    for name in entry.arguments:
+        if name not in configuring:
+            where = f"entry {entry.name!r}: field 'arguments.{name}'"
+            raise UnknownNameError("network argument", name, configuring, where)
+    return dict(entry.arguments)
