@@ -11,7 +11,6 @@ from bench.ab.pairs import Name, Turn, take_pairs
 from bench.records import Pair
 from bench.stats import MIN_PAIRS, Judgement
 
-
 # The clock does not begin at zero.
 BEGAN_S = 64.0
 
