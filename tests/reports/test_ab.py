@@ -120,6 +120,7 @@ def test_a_terminal_of_80_columns_holds_it_and_says_why_rows_failed() -> None:
     ]
     row = next(line for line in lines if line.startswith("efficientnet_lite0"))
     assert row.split()[1:6] == ["slower", "1.100", "[1.095,", "1.105]", "20.00"]
+    assert row.split()[6:] == ["22.00", "12", "12"]
     assert "killed by SIGKILL (out of memory?)" in text.replace("\n", "")
     assert "ambiguous: the pairs of 60 s were too noisy" in text
     assert "ambiguous: few: 9 of at least 10 pairs in 60 s; give a larger --budget" in text
@@ -130,6 +131,7 @@ def test_a_terminal_of_80_columns_holds_it_and_says_why_rows_failed() -> None:
     [
         ([FEW], ["few: 9 of at least 10 pairs"]),
         ([NOISY], ["too noisy"]),
+        ([_row("ten", 1.03, pairs=10, spread=0.1)], ["too noisy"]),
         ([FEW, NOISY], ["too noisy", "few: 9 of"]),
         ([_row("one", 1.0)], []),
     ],
@@ -140,6 +142,13 @@ def test_an_ambiguous_row_says_why(rows: list[ComparedRow], notes: list[str]) ->
     assert len(ambiguous) == len(notes)
     for found, part in zip(ambiguous, notes, strict=True):
         assert part in found
+
+
+def test_the_lines_of_the_verdict_are_below_the_table() -> None:
+    comparison = _comparison(_row("one", 1.0))
+    (note,) = sheet(frame(comparison), comparison).notes
+    # 1.05 to the power of 3/4 and of 1/2, and one over these.
+    assert "within [0.964, 1.037]; slower: above 1.025; faster: below 0.976" in note
 
 
 def test_versions_that_differ_are_told_of_each_side() -> None:

@@ -73,3 +73,12 @@ def test_a_second_is_enough_and_a_slow_network_has_one_turn(step_s: float, turns
     side = Threads({2: step_s, 1: step_s})
     assert fewest_threads(side, 2) == 1
     assert side.turns == [2, 1] * (turns // 2)
+
+
+def test_the_step_that_starts_the_threads_does_not_count() -> None:
+    class Starting(Threads):
+        def turn(self, steps: int) -> Sequence[float]:
+            first, *others = super().turn(steps)
+            return [10 * first if self._threads > 1 else first, *others]
+
+    assert fewest_threads(Starting({2: 1.0, 1: 1.9}), 2) == 2
