@@ -1,14 +1,17 @@
-"""Which errors leave a process without CUDA; the words are those of torch 2.9 on CUDA."""
+"""Which errors leave a process without CUDA; the words are those of torch on CUDA."""
 
 import pytest
 import torch
 
 from bench.measure.execution import explained, is_sticky
 
-# torch adds it to every error of CUDA.
+# torch adds this to every error of CUDA: here as 2.11 does on an H100.
 HINT = (
-    "\nCUDA kernel errors might be asynchronously reported at some other API call.\n"
-    "Compile with `TORCH_USE_CUDA_DSA` to enable device-side assertions."
+    "\nSearch for `cudaErrorAssert' in https://docs.nvidia.com/cuda/cuda-runtime-api/"
+    "group__CUDART__TYPES.html for more information.\nCUDA kernel errors might be asynchronously "
+    "reported at some other API call, so the stacktrace below might be incorrect.\nFor debugging "
+    "consider passing CUDA_LAUNCH_BLOCKING=1\nCompile with `TORCH_USE_CUDA_DSA` to enable "
+    "device-side assertions.\n"
 )
 
 
