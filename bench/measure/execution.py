@@ -131,7 +131,7 @@ class Execution:
         return self._normalisations[key]
 
 
-# The words of CUDA's runtime for the errors of which its documentation says that they leave the
+# The words of CUDA's runtime for the errors that, by its documentation, leave the
 # process in an inconsistent state: all further work fails until it is relaunched.
 _STICKY = (
     "an illegal memory access was encountered",
