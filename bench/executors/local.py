@@ -152,7 +152,7 @@ class _Worker:
         self._pipe, theirs = fork_server.CONTEXT.Pipe()
         self._fork = fork_server.Fork(target, *arguments, str(self._log), theirs)
         theirs.close()
-        # What becomes ready when it sends something or dies. Its pipe does not tell its death: a
+        # What becomes ready when it sends something or dies. Its pipe does not show its death: a
         # process that it has started may keep the other end open.
         self.sources = (self._pipe, self._fork.sentinel)
 
@@ -223,7 +223,7 @@ class _Row:
         return not late
 
     def _restart(self) -> bool:
-        """Measure the rest of the row in another process; return False if there is no rest."""
+        """Measure the rest of the row in another process; return False if nothing is left."""
         if rest := self._ledger.rest_of(self.placed):
             self.kill()
             self._worker = _Worker(worker.main, rest)

@@ -42,8 +42,8 @@ def map_files_as(process: int) -> None:
 
     A fork inherits its parent's anonymous pages, but maps those of files, which are the libraries'
     code and constants, only as it touches them: 0.3 GB of what a process that had imported torch
-    itself would have are missing from its resident set. So this touches them (Linux; elsewhere the
-    resident set lacks them).
+    itself would have are missing from its resident set. So this touches them, on Linux; on
+    other systems the resident set lacks them.
 
     Args:
         process: the fork server.

@@ -41,10 +41,13 @@ def test_a_batch_too_large_for_its_index_is_not_called_out_of_memory() -> None:
     assert "batch 9000 is too large" in str(explained(INDEX, 9000, torch.device("cuda")))
 
 
-# torch adds it to every error of CUDA.
+# torch adds this to every error of CUDA: here as 2.11 does on an H100.
 HINT = (
-    "\nCUDA kernel errors might be asynchronously reported at some other API call.\n"
-    "Compile with `TORCH_USE_CUDA_DSA` to enable device-side assertions."
+    "\nSearch for `cudaErrorAssert' in https://docs.nvidia.com/cuda/cuda-runtime-api/"
+    "group__CUDART__TYPES.html for more information.\nCUDA kernel errors might be asynchronously "
+    "reported at some other API call, so the stacktrace below might be incorrect.\nFor debugging "
+    "consider passing CUDA_LAUNCH_BLOCKING=1\nCompile with `TORCH_USE_CUDA_DSA` to enable "
+    "device-side assertions.\n"
 )
 
 
