@@ -105,6 +105,16 @@ def _bomb() -> bytes:
     return bytes(data)
 
 
+def _jpeg_bomb() -> bytes:
+    """A JPEG whose header claims 40,000 x 40,000 pixels."""
+    sink = io.BytesIO()
+    Image.new("L", (16, 16)).save(sink, "JPEG")
+    data = bytearray(sink.getvalue())
+    size = data.index(b"\xff\xc0") + 5  # behind the marker, a length and the precision
+    data[size : size + 4] = struct.pack(">HH", 40_000, 40_000)
+    return bytes(data)
+
+
 @pytest.mark.parametrize("name", ["pillow", "torchvision"])
 @pytest.mark.parametrize(
     ("data", "said"),
@@ -112,6 +122,7 @@ def _bomb() -> bytes:
         (_strip(1, 60_000), "1x60000 px would be resized to 256x15360000 px"),
         (_strip(60_000, 1), "60000x1 px would be resized to 15360000x256 px"),
         (_bomb(), "could be decompression bomb DOS attack"),
+        (_jpeg_bomb(), "could be decompression bomb DOS attack"),
     ],
 )
 def test_a_decompression_bomb_is_refused_before_it_grows(name: str, data: bytes, said: str) -> None:
