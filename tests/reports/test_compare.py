@@ -112,6 +112,17 @@ def test_a_number_of_flips_is_held_to_the_same_bound() -> None:
         assert found.findings.set_index("entry").loc["a", "verdict"] == verdict
 
 
+@pytest.mark.parametrize(
+    ("rows", "flips", "verdict"),
+    [(1, 1, "flipped"), (1, 2, "changed"), (3, 2, "flipped"), (3, 3, "changed")],
+)
+def test_of_twenty_photographs_few_flips_are_seen(rows: int, flips: int, verdict: str) -> None:
+    """As docs/gate.md says of the sample."""
+    both = [_rows(flips, 0, 20), *(_rows(0, 0, 20, entry=f"{i}") for i in range(1, rows))]
+    found = compare(side(*(base for base, _ in both)), side(*(head for _, head in both)))
+    assert found.findings.set_index("entry").loc["a", "verdict"] == verdict
+
+
 def test_rows_that_are_not_judged_take_nothing_from_the_others() -> None:
     rows = [_rows(8, 0, 5000)]
     rows += [(answers([0], entry=f"{i}"), answers([0], entry=f"{i}", content="x")) for i in "bcd"]
