@@ -54,8 +54,8 @@ def limited(pair: Pair, found: Finding) -> Finding:
 
 
 def _with_flips(found: Finding, base: Answers, head: Answers) -> Finding:
-    theirs = head.frame[["image", "pred", "right"]]
-    both = base.frame.merge(theirs, on="image", suffixes=("", "_head"))
+    other = head.frame[["image", "pred", "right"]]
+    both = base.frame.merge(other, on="image", suffixes=("", "_head"))
     both = both.rename(columns={"pred": "base", "pred_head": "head"})
     flips = both[both["base"] != both["head"]]
     lost = int((flips["right"] & ~flips["right_head"]).sum())
@@ -99,10 +99,10 @@ def _flips_described(found: Finding) -> str | None:
 
 def _other_images(base: Answers, head: Answers) -> WhyNot | None:
     """Return why two sets of predictions cannot be paired image by image."""
-    ours, theirs = base.frame.set_index("image"), head.frame.set_index("image")
-    if not (ours.index.is_unique and theirs.index.is_unique):
+    old, new = base.frame.set_index("image"), head.frame.set_index("image")
+    if not (old.index.is_unique and new.index.is_unique):
         return WhyNot("not comparable", "several images have one name")
-    lacking, added = ours.index.difference(theirs.index), theirs.index.difference(ours.index)
+    lacking, added = old.index.difference(new.index), new.index.difference(old.index)
     if len(lacking) or len(added):
         parts = [
             f"{len(images)} of its images only in the {side} ({', '.join(images[:_NAMED])}"
@@ -111,7 +111,7 @@ def _other_images(base: Answers, head: Answers) -> WhyNot | None:
             if len(images)
         ]
         return WhyNot("missing" if len(lacking) else "not comparable", "; ".join(parts))
-    if moved := int((ours["label"] != theirs["label"].reindex(ours.index)).sum()):
+    if moved := int((old["label"] != new["label"].reindex(old.index)).sum()):
         return WhyNot("not comparable", f"{moved} images have other labels")
     if base.content_sha256 != head.content_sha256:
         return WhyNot("not comparable", "images of the same names and sizes have other bytes")

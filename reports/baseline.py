@@ -71,7 +71,7 @@ def load_csv(path: Path) -> pd.DataFrame:
     measured = whole[whole["top1"].notna()]
     if absent := [name for name in _OF_TOP1 if measured[name].isna().any()]:
         raise ReportError(f"{path}: a row has top1, and no {', '.join(absent)}")
-    return whole.fillna({"status": "measured"})
+    return whole
 
 
 def verdicts_csv(cells: pd.DataFrame) -> str:

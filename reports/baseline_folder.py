@@ -45,7 +45,7 @@ _PART_NAME = re.compile(rf"\.({re.escape(INDEX)}|{_PREDICTIONS_NAME})\.[0-9a-f]{
 
 
 class _AnswersFile(Model):
-    """Where a row's predictions lie; the counts are there to be read in a review."""
+    """The file of a row's predictions; the counts are there to be read in a review."""
 
     key: RowKey
     content_sha256: str
@@ -242,10 +242,10 @@ def _sorted(items: Iterable[Item], kind: type[T]) -> list[T]:
 
 
 def _file_name(item: Answers) -> str:
-    """Return a name that tells rows apart, and the predictions of one row."""
+    """Return a name that identifies a row and its predictions."""
     key = item.key.model_dump_json(include=set(ROW_FIELDS)).encode()
-    told = pd.util.hash_pandas_object(item.frame, index=False).to_numpy().tobytes()
-    digests = (hashlib.sha256(content).hexdigest()[:12] for content in (key, told))
+    content = pd.util.hash_pandas_object(item.frame, index=False).to_numpy().tobytes()
+    digests = (hashlib.sha256(each).hexdigest()[:12] for each in (key, content))
     return "-".join((item.key.entry.replace("/", "_"), *digests)) + ".parquet"
 
 

@@ -19,10 +19,10 @@ def updated(base: Side, head: Side) -> Side:
 
     A row of the head takes the place of the base's that it stands for, also where its key is
     another; rows of other machines, and rows that the head lacks, stay. A speed within the noise
-    band, or not judged, is one more run; one outside of it starts the row's runs anew.
+    band, or not judged, is one more run; one outside of it starts the row's runs again.
     """
     _, found = judged(pairs(base, head), head)
-    kept = [p.base for p, _ in found if p.base is not None and (p.head is None or p.elsewhere)]
+    kept = [p.base for p, _ in found if p.base is not None and (p.head is None or p.relocated)]
     renewed: dict[int, Item] = {}
     for pair, findings in sorted(found, key=lambda one: bool(one[0].differences)):  # equals first
         if pair.head is not None:
@@ -37,7 +37,7 @@ def _renewed(pair: Pair, findings: list[Finding]) -> Item:
         return pair.head
     if findings[0].verdict in ("slower", "faster"):
         return pair.head
-    runs = dict.fromkeys((*pair.base.runs, *pair.head.runs))  # a run again is no other run
+    runs = dict.fromkeys((*pair.base.runs, *pair.head.runs))  # the same run counts once
     return pair.head.model_copy(update={"runs": tuple(runs)[-MAX_RUNS:]})
 
 

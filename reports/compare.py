@@ -115,7 +115,7 @@ def compare(
         base: what is compared with; each of its rows and figures has to be in the head.
         head: what is judged.
         match: ``key``: rows are the same if their whole keys are. ``entry``: if they have the same
-            name; what differs in their keys is told, and top-1 is judged all the same.
+            name; what differs in their keys is reported, and top-1 is judged nevertheless.
         asked: figures of ``ASKABLE``, all others are left out; all of the base if none is named.
 
     Raises:
@@ -125,18 +125,18 @@ def compare(
         raise ReportError(f"{base.name}: holds no measured row to compare with")
     figures = {ASKABLE[name] for name in asked} or set(ASKABLE.values())
     levels, found = judged(pairs(base, head), head, match)
-    told = [
+    wanted = [
         replace(item, asked=item.asked or bool(asked))
         for pair, items in found
         for item in items
         if item.figure in figures and not pair.spare
     ]
-    met = {item.figure for item in told if item.judged}
+    met = {item.figure for item in wanted if item.judged}
     return Comparison(
         base.name,
         head.name,
-        _table(told),
-        _all_flips(told),
+        _table(wanted),
+        _all_flips(wanted),
         levels,
         unmet=tuple(name for name in asked if ASKABLE[name] not in met),
         unverified=_unverified(base, head) if "top1" in figures else (),
@@ -207,8 +207,8 @@ def _why_not(pair: Pair, head: Side, match: Match) -> WhyNot | None:
     if pair.head is not None and _is_comparable(pair, match):
         return None
     changes = described(pair.differences)
-    if pair.elsewhere or (match == "entry" and pair.head):
-        return WhyNot("not comparable", f"measured elsewhere: {changes}")
+    if pair.relocated or (match == "entry" and pair.head):
+        return WhyNot("not comparable", f"measured on another device or machine: {changes}")
     if failure := _failure(pair.base, head):
         return WhyNot("missing", f"failed: {failure}")
     if note := _note(pair.base, head):

@@ -23,10 +23,10 @@ def _described(difference: Difference) -> str:
 
 def _changed_parts(base: str, head: str) -> Iterable[str]:
     """Yield the parts of two descriptions that differ; a part is a word and the values after it."""
-    ours, theirs = _parts(base), _parts(head)
-    for tag, a, b, c, d in SequenceMatcher(None, ours, theirs, autojunk=False).get_opcodes():
+    old, new = _parts(base), _parts(head)
+    for tag, a, b, c, d in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
         if tag != "equal":
-            yield _change(" ".join(ours[a:b]), " ".join(theirs[c:d]))
+            yield _change(" ".join(old[a:b]), " ".join(new[c:d]))
 
 
 def _change(base: str, head: str) -> str:

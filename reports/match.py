@@ -37,9 +37,9 @@ class Pair:
     spare: bool = False
 
     @property
-    def elsewhere(self) -> bool:
+    def relocated(self) -> bool:
         """Return whether the same was measured, on another device or machine."""
-        return _is_elsewhere(self.item, self.differences)
+        return _is_relocated(self.item, self.differences)
 
     @property
     def other_machine(self) -> bool:
@@ -88,7 +88,7 @@ def _left_over(row: Item, paired: list[Pair]) -> Pair:
     """Return a row of the base without a partner, with what the head has on another device."""
     for pair in paired:
         assert pair.base is not None
-        if not _is_elsewhere(row, differences(row, pair.base)):
+        if not _is_relocated(row, differences(row, pair.base)):
             continue
         if row.key.device == pair.base.key.device:
             return Pair(row, None, spare=True)
@@ -116,7 +116,7 @@ def _partners(base: list[Item], head: list[Item]) -> dict[int, Pair]:
     return found
 
 
-def _is_elsewhere(row: Item, apart: Iterable[Difference]) -> bool:
+def _is_relocated(row: Item, apart: Iterable[Difference]) -> bool:
     fields = {difference.field for difference in apart}
     known = set(type(row.key).model_fields)
     what, machine = fields & (known - set(SETTINGS)), fields - known
@@ -125,10 +125,10 @@ def _is_elsewhere(row: Item, apart: Iterable[Difference]) -> bool:
 
 def differences(row: Item, other: Item) -> tuple[Difference, ...]:
     """Return the fields of the keys, and of the machines, in which two rows are not the same."""
-    ours = {**row.machine, **row.key.model_dump()}
-    theirs = {**other.machine, **other.key.model_dump()}
+    base = {**row.machine, **row.key.model_dump()}
+    head = {**other.machine, **other.key.model_dump()}
     return tuple(
-        Difference(name, ours.get(name), theirs.get(name))
-        for name in dict.fromkeys((*ours, *theirs))
-        if ours.get(name) != theirs.get(name)
+        Difference(name, base.get(name), head.get(name))
+        for name in dict.fromkeys((*base, *head))
+        if base.get(name) != head.get(name)
     )

@@ -226,7 +226,7 @@ def _notes(lines: list[pd.Series]) -> list[str]:
     for row in lines:
         if not pd.isna(row["decoder"]) and row["decoder"] != REFERENCE_DECODER:
             notes.append(f"{row['entry']}: {decoded(row)}")
-        if row["status"] == "partial":
+        if not pd.isna(row["status"]) and row["status"] == "partial":
             bad = row["images_in_dataset"] - row["images"]
             notes.append(f"* {row['entry']}: partial, {bad} of {row['images_in_dataset']} unread")
         if not pd.isna(row["uncounted_operators"]):

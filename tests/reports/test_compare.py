@@ -56,6 +56,7 @@ def test_a_significant_loss_fails_and_lists_every_image() -> None:
     assert _verdicts(found) == {"top1": "worse"}
     assert found.fails
     assert "10 of 500 predictions differ, 10 right to wrong, 0 wrong to right" in _reason(found)
+    assert _reason(found).endswith("0.jpg, 1.jpg, 2.jpg and 7 more")
     assert list(found.flips["image"]) == [f"{i}.jpg" for i in range(10)]
     assert set(found.flips["base"]) == {0}
     assert set(found.flips["head"]) == {1}
@@ -109,6 +110,17 @@ def test_a_number_of_flips_is_held_to_the_same_bound() -> None:
         both = [*rows, _rows(flips // 2, flips - flips // 2)]
         found = compare(side(*(base for base, _ in both)), side(*(head for _, head in both)))
         assert found.findings.set_index("entry").loc["a", "verdict"] == verdict
+
+
+@pytest.mark.parametrize(
+    ("rows", "flips", "verdict"),
+    [(1, 1, "flipped"), (1, 2, "changed"), (3, 2, "flipped"), (3, 3, "changed")],
+)
+def test_of_twenty_photographs_few_flips_are_seen(rows: int, flips: int, verdict: str) -> None:
+    """As docs/gate.md says of the sample."""
+    both = [_rows(flips, 0, 20), *(_rows(0, 0, 20, entry=f"{i}") for i in range(1, rows))]
+    found = compare(side(*(base for base, _ in both)), side(*(head for _, head in both)))
+    assert found.findings.set_index("entry").loc["a", "verdict"] == verdict
 
 
 def test_rows_that_are_not_judged_take_nothing_from_the_others() -> None:
@@ -174,6 +186,27 @@ def test_an_image_of_several_right_labels_is_right_with_each_of_them() -> None:
     frame = head.frame.assign(right=[True, True])
     found = compare(side(base), side(replace(head, frame=frame))).findings.iloc[0]
     assert (found["head"], found["flipped"], found["lost"]) == (1.0, 1, 0)
+
+
+def test_a_reason_names_three_images_and_says_how_many_more() -> None:
+    assert _reason(compare(*_wrong(2, 1))).endswith(": 0.jpg, 1.jpg, 2.jpg")
+    assert _reason(compare(*_wrong(2, 2))).endswith(": 0.jpg, 1.jpg, 2.jpg and 1 more")
+    assert _reason(compare(*_wrong(0, 0))) == ""
+
+
+def test_as_many_lost_as_gained_is_never_worse() -> None:
+    """Also where their number is too large for rounding."""
+    assert _verdicts(compare(*_wrong(60, 60))) == {"top1": "changed"}
+
+
+@pytest.mark.parametrize("doubled", [0, 1])
+def test_images_of_one_name_are_not_compared(doubled: int) -> None:
+    sides = [answers([0, 1, 0]), answers([0, 1, 0])]
+    frame = sides[doubled].frame.assign(image=["0.jpg", "1.jpg", "1.jpg"])
+    sides[doubled] = replace(sides[doubled], frame=frame)
+    found = compare(*(side(one) for one in sides))
+    assert _verdicts(found) == {"top1": "not comparable"}
+    assert "several images have one name" in _reason(found)
 
 
 def test_images_of_other_bytes_are_not_compared_and_the_gate_does_not_pass() -> None:
@@ -421,6 +454,7 @@ def test_a_changed_row_is_judged_by_its_entry_and_the_change_is_named(
         assert found.decided
         assert told in _reason(found)
         assert told in found.findings.loc[0, "changes"]
+        assert ("all 500 predictions are equal" in _reason(found)) == (verdict == "same")
 
 
 def test_other_weights_may_change_predictions_and_another_device_may_not() -> None:

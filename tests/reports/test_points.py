@@ -199,7 +199,11 @@ def test_a_baseline_is_a_report_as_csv(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(None, "No such file"), ("a,b\n1,2\n", "missing columns: entry"), ("", "no baseline")],
+    [
+        (None, "No such file"),
+        ("a,b\n1,2\n", "missing columns: entry"),
+        ("", "cannot be read: No columns"),
+    ],
 )
 def test_a_wrong_baseline_is_one_line(tmp_path: Path, content: str | None, message: str) -> None:
     path = tmp_path / "report.csv"

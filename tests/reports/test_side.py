@@ -46,3 +46,14 @@ def test_a_pass_from_cached_pixels_is_no_end_to_end_speed(tmp_path: Path) -> Non
     assert [why for _, _, why in found.notes] == [
         "from cached pixels, which is no end-to-end figure"
     ]
+
+
+def test_predictions_that_were_superseded_are_not_read(tmp_path: Path) -> None:
+    store_of(tmp_path, preds=(0, 0), params=None, images_per_s=None)
+    (old,) = tmp_path.glob("a/*/predictions.parquet")
+    store = store_of(tmp_path, preds=(0, 1), params=None, images_per_s=None)
+    old.write_bytes(b"damaged")
+    (answers,) = (item for item in side_of_store(store).items if isinstance(item, Answers))
+    assert answers.frame["pred"].tolist() == [0, 1]
+    assert answers.verified
+    assert answers.images_in_dataset == 2

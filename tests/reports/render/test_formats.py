@@ -204,14 +204,14 @@ def test_no_format_has_what_a_terminal_obeys_or_breaks_a_line(form: str, escape:
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t=", "\r=", "\n@", "＝", "'=", "''@"])
 def test_csv_has_no_formula_and_is_read_back(start: str, tmp_path: Path) -> None:
     name = f'{start}HYPERLINK("https://evil.example")'
-    frame = pd.DataFrame({"entry": [name, "b", None], "top1": [-0.5, 0.5, None]})
-    frame = frame.astype({"entry": "string", "top1": "Float64"})
+    frame = pd.DataFrame({"entry": [name, "b", None], "images_per_s": [-0.5, 0.5, None]})
+    frame = frame.astype({"entry": "string", "images_per_s": "Float64"})
     path = tmp_path / "report.csv"
     path.write_bytes(render(frame, lambda frame: SHEET, "csv"))
     with path.open(newline="") as stream:
         rows = list(csv.DictReader(stream))
     assert rows[0]["entry"].lstrip()[0] not in "=+-@\t\r\n＝"
-    assert rows[0]["top1"] == "-0.5"  # a number stays one
+    assert rows[0]["images_per_s"] == "-0.5"  # a number stays one
     assert load_csv(path)["entry"].tolist()[:2] == [printable(name), "b"]
 
 
