@@ -365,18 +365,19 @@ def memory(check: Check) -> None:
         check.put("memory", batch=100_000, reason=_first_line(error), s=seconds)
     for name in ("resnet50", "swin_tiny_patch4_window7_224"):
         start = time.monotonic()
+        found: dict[str, Any] = {"network": name}
         try:
-            found = search.find(check.row(_entry(name), precision="amp", batch_size="auto"))
-            searched = round(time.monotonic() - start, 1)
-            check.put("memory", network=name, auto=found.size, note=found.note, search_s=searched)
+            batch = search.find(check.row(_entry(name), precision="amp", batch_size="auto"))
+            found |= {"auto": batch.size, "note": batch.note, "search_s": _seconds_since(start)}
+            row = check.row(_entry(name), precision="amp", batch_size=batch.size)
+            found |= {"total_s": _seconds_since(start), **_summary(row, measurement.run(row))}
         except Exception as error:
-            check.put("memory", network=name, error=_first_line(error))
-            continue
-        if name == "swin_tiny_patch4_window7_224":
-            row = check.row(_entry(name), precision="amp", batch_size=found.size)
-            summary = _summary(row, measurement.run(row))
-            total = round(time.monotonic() - start, 1)
-            check.put("memory", network=name, batch=found.size, total_s=total, **summary)
+            found["error"] = _first_line(error)
+        check.put("memory", **found)
+
+
+def _seconds_since(start: float) -> float:
+    return round(time.monotonic() - start, 1)
 
 
 def compare(check: Check) -> None:

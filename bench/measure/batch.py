@@ -46,6 +46,8 @@ def find(row: Row) -> Batch:
     try:
         fits = FitsOnGpu(trial.run) if kind == "cuda" else _fits_on_cpu(row, trial)
         size = largest(fits, CAPS[kind], _GROWTH[kind])
+        if kind == "cuda":
+            size = confirmed(size, FitsOnGpu(trial.run_as_measured))
     except RuntimeError as error:
         raise explained(error, 1, trial.device) from error
     if size == 0:
@@ -73,6 +75,18 @@ def largest(fits: Fits, cap: int, growth: int) -> int:
         else:
             too_large = between
     return fitting
+
+
+def confirmed(size: int, runs: Fits) -> int:
+    """Return the batch, or the next one an eighth smaller that runs as the measurement runs it.
+
+    One step is not enough to know: autotuning takes memory too, and later steps find the
+    allocator's memory in other pieces.
+    """
+    while size > 0 and not runs(size):
+        smaller = size - max(1, size // 8)
+        size = smaller - smaller % _MULTIPLE if smaller > _EXACT_TO else smaller
+    return size
 
 
 def _between(fitting: int, too_large: int) -> int | None:
@@ -175,13 +189,23 @@ class _Trial:
         pixels = math.prod((*row.preprocess.crop_px, row.preprocess.input_channels))
         self.input_bytes = pixels * self._execution.dtype.itemsize
 
-    def run(self, size: int) -> None:
-        """Run one step of ``size`` images, and wait for it."""
+    def run_as_measured(self, size: int) -> None:
+        """Run several steps of ``size`` images with autotuning, from one batch."""
+        torch.backends.cudnn.benchmark = True
+        try:
+            self.run(size, steps=3)
+        finally:
+            torch.backends.cudnn.benchmark = False
+
+    def run(self, size: int, steps: int = 1) -> None:
+        """Run steps on one batch of ``size`` images, and wait for them."""
         batch = self._execution.noise(size, self._row.preprocess)
-        if self._trains:
-            step = TrainingStep(self._execution, batch)
-            for part in (step.forward, step.backward, step.optimize):
-                part()
-        else:
-            self._execution.forward(batch)
+        for step in self._steps_on(batch) * steps:
+            step()
         self._execution.synchronize()
+
+    def _steps_on(self, batch: torch.Tensor) -> list[Callable[[], object]]:
+        if not self._trains:
+            return [lambda: self._execution.forward(batch)]
+        step = TrainingStep(self._execution, batch)
+        return [step.forward, step.backward, step.optimize]

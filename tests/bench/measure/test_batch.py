@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.measure import Row, batch
-from bench.measure.batch import FitsOnCpu, FitsOnGpu, largest
+from bench.measure.batch import FitsOnCpu, FitsOnGpu, confirmed, largest
 from bench.plan import Job, Settings
 from bench.records import Figure
 from zoo.entry import Entry
@@ -97,12 +97,32 @@ def test_on_a_gpu_whatever_a_larger_batch_raises_means_that_it_does_not_fit(
     assert len(emptied) == 7  # 1, 8, 64, 22, 13, 16, 14
 
 
+@given(found=st.integers(0, 8192), limit=st.integers(0, 8192))
+def test_a_batch_that_fitted_once_is_confirmed_or_made_smaller(found: int, limit: int) -> None:
+    tried: list[int] = []
+
+    def runs(size: int) -> bool:
+        tried.append(size)
+        return size <= limit
+
+    size = confirmed(found, runs)
+    assert size <= min(found, limit) or size == 0
+    if found <= limit:
+        assert size == found
+    elif size:
+        # No more than an eighth, and what makes it a multiple of 8, is given away.
+        assert size > limit * 7 / 8 - 8
+        assert size <= 64 or size % 8 == 0
+    assert len(tried) <= 60
+
+
 @pytest.mark.parametrize("sizes", [(1,), (1, 8)])
 def test_a_fault_of_the_network_or_of_the_gpu_ends_the_search(
     sizes: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)
-    reason = "mat1 and mat2" if sizes == (1,) else "CUDA error: an illegal memory access"
+    first, later = "mat1 and mat2", "CUDA error: an illegal memory access was encountered"
+    reason = first if sizes == (1,) else later
     fits = FitsOnGpu(lambda size: _fail(reason) if size == sizes[-1] else None)
     with pytest.raises(RuntimeError, match=reason):
         [fits(size) for size in sizes]
