@@ -15,9 +15,9 @@ import pandas as pd
 import pyarrow as pa
 from pydantic import Field
 
-from bench import strict_json
 from bench.durable import make_folder, sync_folder, write_durably
 from bench.records import ROW_FIELDS, Natural, Positive, RowKey
+from bench.strict_json import loads, problem
 from reports.side import (
     PREDICTION_DTYPES,
     Answers,
@@ -94,7 +94,7 @@ def load_baseline(folder: Path) -> Side:
 def _load_index(folder: Path) -> _Index:
     path = folder / INDEX
     try:
-        content = strict_json.loads(path.read_bytes())
+        content = loads(path.read_bytes())
         version = content.get("schema_version") if isinstance(content, dict) else None
         if type(version) is not int or version not in _READS:
             raise ReportError(
@@ -108,7 +108,7 @@ def _load_index(folder: Path) -> _Index:
             "zoobench compare STORE --baseline DIR --update"
         ) from None
     except (ValueError, RecursionError) as error:
-        reason = strict_json.problem(error) if isinstance(error, ValueError) else "too deep"
+        reason = problem(error) if isinstance(error, ValueError) else "too deep"
         raise ReportError(
             f"{path}: not a baseline: {reason}; restore it, or "
             "make another with: zoobench compare STORE --baseline DIR --update"

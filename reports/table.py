@@ -241,6 +241,8 @@ def _notes(lines: list[pd.Series]) -> list[str]:
             for prefix, what in (("", "noisy speed"), ("train_", "noisy training speed"))
             if _is_true(row[f"{prefix}noisy"])
         ]
+        if not pd.isna(row["latency_p99_note"]):
+            notes.append(f"{ABSENT} {_named(row)}: p99 latency: {row['latency_p99_note']}")
         if _is_true(row["latency_noisy"]):
             notes.append(f"~ {_named(row)}: noisy latency: {_latency_noise(row)}")
         if not pd.isna(row["graph_breaks"]) and row["graph_breaks"]:

@@ -13,7 +13,16 @@ ALLOWED = {
     "zoo": ("zoo",),
     "bench": ("bench", "zoo"),
     "bench.cli": ("bench", "zoo", "reports"),
-    "reports": ("reports", "bench.records", "bench.store", "bench.shards", "bench.stats", "zoo"),
+    "reports": (
+        "reports",
+        "bench.records",
+        "bench.store",
+        "bench.shards",
+        "bench.stats",
+        "bench.durable",
+        "bench.strict_json",
+        "zoo",
+    ),
 }
 TORCH = ("torch", "timm", "torchvision", "fvcore")
 TORCH_ROOMS = ("zoo/sources/", "zoo/architectures/", "bench/measure/")

@@ -95,7 +95,7 @@ def test_rows_without_accuracy_or_preprocessing_stay_as_they_are(lite0: Entry) -
         ("cpu", "fp32", "channels_last"),
         ("cpu", "bf16", "channels_last"),
         ("cuda:0", "fp32", "contiguous"),
-        ("cuda", "tf32", "contiguous"),
+        ("cuda", "tf32", "channels_last"),
         ("cuda", "amp", "channels_last"),
         ("cuda", "fp16", "channels_last"),
         ("cuda", "bf16", "channels_last"),

@@ -139,7 +139,8 @@ def _full_frame(**changes: Any) -> pd.DataFrame:
     ).model_copy(update=changes)
     key = GPU_KEY.of("throughput")
     speed = _record(evidence, key=key, conditions={"matmul_peak_tflops": 1e-6})
-    latency = _record(LATENCY, key=GPU_KEY.of("latency"))
+    requests = LATENCY.model_copy(update={"steps_s": (0.01,) * 100})
+    latency = _record(requests, key=GPU_KEY.of("latency"))
     return to_frame([_record(COMPLEXITY), speed, latency])
 
 

@@ -68,4 +68,4 @@ def test_a_run_that_cannot_be_says_so_before_it_starts(capsys: Capture, tmp_path
     assert call("run", "*lite0", "--decoder", "pilow", *store) == 2
     assert "did you mean pillow?" in capsys.readouterr().err
     assert call("run", "*lite0", "--compile", "fast", *store) == 2
-    assert "unknown --compile 'fast'" in capsys.readouterr().err
+    assert "--compile: unknown compile 'fast'" in capsys.readouterr().err
