@@ -14,6 +14,10 @@ from reports.render.sheet import Sheet
 from zoo.text import printable
 
 
+# Names are folded, but not to nothing: at this width a reader still knows which row it is.
+_NAME_WIDTH = 12
+
+
 def render(sheet: Sheet, *, width: int | None = None) -> str:
     """Return the sheet as text of at most ``width`` columns (default: the terminal's)."""
     sink = io.StringIO()
@@ -28,21 +32,36 @@ def render(sheet: Sheet, *, width: int | None = None) -> str:
 
 
 def _fitting(sheet: Sheet, console: Console) -> tuple[Table, list[str]]:
-    """Return the table, and the titles of the spare columns that there is no room for."""
+    """Return the table, and the titles of the columns that there is no room for.
+
+    Spare columns go first, as soon as a cell would be folded. Others go from the right when the
+    first column, which names the row, would have less than ``_NAME_WIDTH``.
+    """
     shown = [i for i, heading in enumerate(sheet.headings) if heading.on_terminal]
-    spare = [i for i in shown if sheet.headings[i].spare]
-    left_out: list[str] = []
-    while spare and _needed(sheet, shown, console) > console.width:
-        heading = sheet.headings[spare[-1]]
-        left_out.insert(0, heading.label or heading.title)
-        shown.remove(spare.pop())
-    return _table(sheet, shown), left_out
+    left_out: list[int] = []
+    while (spare := [i for i in shown if sheet.headings[i].spare]) and (
+        _needed(sheet, shown, console) > console.width
+    ):
+        left_out.append(spare[-1])
+        shown.remove(spare[-1])
+    while len(shown) > 2 and _needed(sheet, shown, console, _NAME_WIDTH) > console.width:
+        left_out.append(shown.pop())
+    titles = [sheet.headings[i].label or sheet.headings[i].title for i in sorted(left_out)]
+    return _table(sheet, shown), titles
 
 
-def _needed(sheet: Sheet, shown: Sequence[int], console: Console) -> int:
-    """Return the columns that the table takes if no cell is folded, but for titles of sections."""
+def _needed(
+    sheet: Sheet, shown: Sequence[int], console: Console, name_width: int | None = None
+) -> int:
+    """Return the columns that the table takes if no cell is folded, but for titles of sections.
+
+    With ``name_width``, text is folded: the first column at that width, others as far as it goes.
+    """
     untitled = tuple(replace(section, title=None) for section in sheet.sections)
     table = _table(replace(sheet, sections=untitled), shown)
+    if name_width is not None:
+        for column, heading in zip(table.columns, (sheet.headings[i] for i in shown), strict=True):
+            column.max_width = None if heading.numeric else name_width
     return console.measure(table, options=console.options.update(width=10_000)).maximum
 
 
