@@ -1,6 +1,6 @@
 """A GPU's clock, temperature, power, slow-downs and other processes around timed steps, by NVML.
 
-**Untested on a GPU**; the logic is tested with an NVML that a test invents.
+Run on an H100; what it did not show (slow-downs, MIG) is tested with an NVML that a test invents.
 """
 
 import threading
