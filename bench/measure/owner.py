@@ -10,7 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,7 @@ from bench.measure.execution import Execution, explained
 from bench.measure.pixels import Source
 from bench.measure.scoring import Predictions, check_outputs, score_batch
 from bench.measure.stage_timer import StageTimer
-from bench.measure.transfer import Download, Upload
+from bench.measure.transfer import Download, Transfers, Upload
 from bench.records import EndToEnd, OwnerSeconds, Stages
 from zoo.entry import Preprocess
 
@@ -40,7 +40,7 @@ class Owner:
     def __init__(
         self, execution: Execution, preprocess: Preprocess, dataset: Dataset, places: int
     ) -> None:
-        self._execution = execution
+        self.execution = execution
         self._preprocess = preprocess
         self._shape = (*preprocess.crop_px, preprocess.input_channels)
         self._processes = cores()
@@ -56,7 +56,7 @@ class Owner:
     def warm_up(self) -> None:
         """Run one batch of zeros, so that compilation and the device's start are in no pass."""
         zeros = np.zeros((self.places, *self._shape), np.uint8)
-        self._execution.seconds_of_first_call(self._execution.place(zeros, self._preprocess))
+        self.execution.seconds_of_first_call(self.execution.place(zeros, self._preprocess))
 
     def pass_over(
         self,
@@ -72,79 +72,97 @@ class Owner:
                 process died.
         """
         with (
-            _one_host_thread(self._execution),
+            _one_host_thread(self.execution),
             DecodePool(source.loader, self._shape, self.places, self._processes) as pool,
+            _pinned(pool, self.execution),
         ):
-            pixels = torch.from_numpy(pool.pixels)
-            pinned = self._execution.transfers.pin(pixels)
-            try:
-                return self._timed_pass(pool, source, images, predictions, progress)
-            finally:
-                self._execution.synchronize()  # a copy may be under way
-                if pinned:
-                    self._execution.transfers.unpin(pixels)
-
-    def _timed_pass(
-        self,
-        pool: DecodePool,
-        source: Source,
-        images: Sequence[int],
-        predictions: Predictions,
-        progress: Callable[[int], None],
-    ) -> EndToEnd:
-        timer = StageTimer()
-        launched: deque[_Launched] = deque()
-        done = 0
-
-        def finish_first() -> int:
-            first = launched.popleft()
-            with timer.stage("wait_device_s"):
-                self._execution.transfers.wait(first.logits.ended)
-            with timer.stage("host_s"):
-                timer.add(first.device_seconds(self._execution))
-                pool.release(first.decoded)
-                indices, loaded = first.decoded.indices, first.decoded.loaded
-                source.note(indices, loaded)
-                score_batch(first.logits.output, indices, loaded, self.dataset, predictions)
-                progress(done + len(indices))
-            return len(indices)
-
-        start = time.perf_counter()
-        decoded_batches = pool.batches(images, timer)
-        while True:
-            with timer.stage("wait_pixels_s"):
-                decoded = next(decoded_batches, None)
-            if decoded is None:
-                break
-            with timer.stage("host_s"):
-                launched.append(self._launch(pool, decoded))
-            if len(launched) == _IN_FLIGHT:
-                done += finish_first()
-        while launched:
-            done += finish_first()
-        seconds = time.perf_counter() - start
+            one = _Pass(self, pool, source, predictions, progress)
+            start = time.perf_counter()
+            one.run(images)
+            seconds = time.perf_counter() - start
         return EndToEnd(
-            images=done,
+            images=one.done,
             seconds=seconds,
             lanes=self._processes,
-            stages=_stages(timer),
+            stages=_stages(one.timer),
             pixels=source.kind,
             also_made=source.also_made,
         )
 
-    def _launch(self, pool: DecodePool, decoded: DecodedBatch) -> "_Launched":
-        """Launch a batch's way from host memory to its outputs in host memory."""
-        transfers = self._execution.transfers
+    def launch(self, pool: DecodePool, decoded: DecodedBatch) -> "_Launched":
+        """Launch a batch's way from host memory to its outputs in host memory.
+
+        Raises:
+            MeasureError: the forward pass fails, or its outputs do not fit the labels.
+        """
+        transfers = self.execution.transfers
         try:
             upload = transfers.upload(torch.from_numpy(pool.pixels[decoded.slot]))
             arrived = transfers.arrived(upload)
             began = transfers.mark()
-            logits = self._execution.forward(self._execution.normalise(arrived, self._preprocess))
+            logits = self.execution.forward(self.execution.normalise(arrived, self._preprocess))
             ended = transfers.mark()
             check_outputs(logits, self.places, self.dataset)
             return _Launched(decoded, upload, began, ended, transfers.download(logits))
         except RuntimeError as error:
-            raise explained(error, self.places, self._execution.device) from error
+            raise explained(error, self.places, self.execution.device) from error
+
+
+@dataclass
+class _Pass:
+    """One pass: what is on the device, in the order of its launches, and what is done."""
+
+    owner: Owner
+    pool: DecodePool
+    source: Source
+    predictions: Predictions
+    progress: Callable[[int], None]
+    timer: StageTimer = field(default_factory=StageTimer)
+    launched: "deque[_Launched]" = field(default_factory=deque)
+    done: int = 0
+
+    def run(self, images: Sequence[int]) -> None:
+        """Launch each batch behind the one before, and score what has come back."""
+        decoded_batches = self.pool.batches(images, self.timer)
+        while (decoded := self._next(decoded_batches)) is not None:
+            with self.timer.stage("host_s"):
+                self.launched.append(self.owner.launch(self.pool, decoded))
+            if len(self.launched) == _IN_FLIGHT:
+                self._finish_first()
+        while self.launched:
+            self._finish_first()
+
+    def _next(self, decoded_batches: Iterator[DecodedBatch]) -> DecodedBatch | None:
+        with self.timer.stage("wait_pixels_s"):
+            return next(decoded_batches, None)
+
+    def _finish_first(self) -> None:
+        first = self.launched.popleft()
+        transfers = self.owner.execution.transfers
+        with self.timer.stage("wait_device_s"):
+            transfers.wait(first.logits.ended)
+        with self.timer.stage("host_s"):
+            self.timer.add(first.device_seconds(transfers))
+            self.pool.release(first.decoded)
+            indices, loaded = first.decoded.indices, first.decoded.loaded
+            self.source.note(indices, loaded)
+            logits = first.logits.output
+            score_batch(logits, indices, loaded, self.owner.dataset, self.predictions)
+            self.done += len(indices)
+            self.progress(self.done)
+
+
+@contextmanager
+def _pinned(pool: DecodePool, execution: Execution) -> Iterator[None]:
+    """Pin the pool's memory, so that copies from it run while the device computes."""
+    pixels = torch.from_numpy(pool.pixels)
+    pinned = execution.transfers.pin(pixels)
+    try:
+        yield
+    finally:
+        execution.synchronize()  # a copy may be under way
+        if pinned:
+            execution.transfers.unpin(pixels)
 
 
 @contextmanager
@@ -175,10 +193,9 @@ class _Launched:
     ended: Any
     logits: Download
 
-    def device_seconds(self, execution: Execution) -> dict[str, float]:
+    def device_seconds(self, transfers: Transfers) -> dict[str, float]:
         """Return the device's seconds of the copy and of the model, once both are done."""
-        seconds = execution.transfers.seconds
         return {
-            "copy_s": seconds(self.upload.began, self.upload.ended),
-            "model_s": seconds(self.began, self.ended),
+            "copy_s": transfers.seconds(self.upload.began, self.upload.ended),
+            "model_s": transfers.seconds(self.began, self.ended),
         }

@@ -88,7 +88,7 @@ def test_the_owners_seconds_add_up_to_the_pass(lite0: Entry) -> None:
 def test_a_fault_of_the_network_ends_the_pass_and_its_processes(lite0: Entry) -> None:
     row = _row(lite0)
     one = _owner(row)
-    one._execution.network = torch.nn.Conv2d(1, 1, 1)
+    one.execution.network = torch.nn.Conv2d(1, 1, 1)
     with pytest.raises(MeasureError, match="the forward pass failed"):
         one.pass_over(uncached_source(row), range(20), Predictions.empty(20, 5), print)
 
