@@ -307,7 +307,8 @@ def latency(check: Check) -> None:
 def end_to_end(check: Check) -> None:
     """From files to predictions, next to decoding alone and to the network alone."""
     from bench.data.decoders import open_decoder
-    from bench.measure.evaluation import FORWARD_BATCH, evaluation, timed_repeats
+    from bench.measure.accuracy import evaluation
+    from bench.measure.evaluation import FORWARD_BATCH, timed_repeats
     from bench.measure.execution import Execution
     from bench.measure.pixels import FileLoader, Source
     from zoo import build

@@ -2,15 +2,19 @@
 
 import torch
 
+from bench.data.dataset import Dataset
 from bench.data.pixel_cache import DamagedPixelsError
 from bench.data.preprocess import check_takes_photographs
 from bench.measure import Result, Row
-from bench.measure.evaluation import FORWARD_BATCH, Evaluation, evaluation, timed_repeats
+from bench.measure.evaluation import FORWARD_BATCH, Evaluation, timed_repeats
 from bench.measure.execution import Execution
+from bench.measure.lanes import Lanes
+from bench.measure.owner import Owner
 from bench.measure.pixels import open_source, uncached_source
 from bench.measure.scoring import TOP_K, Predictions, evidence, parquet
 from bench.records import EndToEnd
 from zoo import build
+from zoo.entry import Preprocess
 from zoo.errors import MeasureError
 
 
@@ -45,6 +49,19 @@ def run(row: Row) -> Result:
         evidence(row.dataset, predictions, end_to_end, one.places),
         parquet(row.entry.name, row.dataset, predictions, row.images if row.job.shard else None),
     )
+
+
+def evaluation(
+    execution: Execution, preprocess: Preprocess, dataset: Dataset, places: int
+) -> Evaluation:
+    """Return the evaluation that suits a network.
+
+    On a CPU every thread decodes and computes. A GPU, or a compiled network, which serves one
+    caller at a time, has one thread to itself, for which processes decode.
+    """
+    if execution.device.type == "cuda" or execution.compiled:
+        return Owner(execution, preprocess, dataset, places)
+    return Lanes(execution, preprocess, dataset, places)
 
 
 def _pass(row: Row, one: Evaluation) -> tuple[Predictions, EndToEnd]:

@@ -5,11 +5,9 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 from bench.data.dataset import Dataset
-from bench.measure.execution import Execution
 from bench.measure.pixels import Source
 from bench.measure.scoring import Predictions
 from bench.records import EndToEnd
-from zoo.entry import Preprocess
 
 # The images of every forward pass. Libraries choose kernels by the batch, and other kernels differ
 # in the last bits: with one batch for all, predictions depend on no setting that is for speed. On a
@@ -46,23 +44,6 @@ class Evaluation(Protocol):
         Raises:
             MeasureError: the forward pass fails, or its outputs are not predictions.
         """
-
-
-def evaluation(
-    execution: Execution, preprocess: Preprocess, dataset: Dataset, places: int
-) -> Evaluation:
-    """Return the evaluation that suits a network.
-
-    On a CPU every thread decodes and computes. A GPU, or a compiled network, which serves one
-    caller at a time, has one thread to itself, for which processes decode.
-    """
-    if execution.device.type == "cuda" or execution.compiled:
-        from bench.measure.owner import Owner
-
-        return Owner(execution, preprocess, dataset, places)
-    from bench.measure.lanes import Lanes
-
-    return Lanes(execution, preprocess, dataset, places)
 
 
 def timed_repeats(one: Evaluation, source: Source, images: int) -> EndToEnd:

@@ -23,7 +23,8 @@ from bench.data.dataset import Dataset, open_dataset
 from bench.data.decoders import open_decoder
 from bench.data.preprocess import crop, decode
 from bench.executors.local import in_worker
-from bench.measure.evaluation import evaluation, timed_repeats
+from bench.measure.accuracy import evaluation
+from bench.measure.evaluation import timed_repeats
 from bench.measure.execution import Execution
 from bench.measure.pixels import FileLoader, Source
 from bench.measure.timing import Budget, CpuClock, CudaClock, timed

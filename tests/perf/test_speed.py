@@ -12,8 +12,8 @@ import torch
 from bench import conditions
 from bench.data.dataset import Dataset
 from bench.data.decoders import open_decoder
+from bench.measure.accuracy import evaluation
 from bench.measure.complexity import count_macs, on_meta
-from bench.measure.evaluation import evaluation
 from bench.measure.execution import Execution
 from bench.measure.pixels import FileLoader, Source
 from bench.measure.scoring import Predictions
