@@ -127,15 +127,29 @@ def _run(arguments: list[str]) -> None:
     debug = "--debug" in arguments  # wherever it stands
     try:
         with _home_explained():
-            app([word for word in arguments if word != "--debug"], prog_name="zoobench")
+            words = [word for word in arguments if word != "--debug"]
+            code = app(words, prog_name="zoobench", standalone_mode=False) or 0
     except ZoobenchError as error:
         if debug:
             traceback.print_exc()
         print(f"zoobench: error: {printable(str(error))}", file=sys.stderr)
         sys.exit(error.exit_code)
-    except SystemExit as end:
-        if end.code == InterruptedRunError.exit_code:  # Typer says nothing of it
+    except Exception as error:
+        # Typer's own: its class has another module in each release.
+        if not hasattr(error, "format_message"):
+            raise
+        if message := error.format_message():  # empty where the help was printed instead
+            print(f"zoobench: error: {printable(message)}{_hint(error)}", file=sys.stderr)
+        sys.exit(2)
+    else:
+        if code == InterruptedRunError.exit_code:  # Typer prints nothing then
             print("zoobench: error: interrupted", file=sys.stderr)
-        raise
+        sys.exit(code)
     finally:
         gc.freeze()  # else Python's end goes over all of pandas and scipy: a quarter of a second
+
+
+def _hint(error: Exception) -> str:
+    """Return where a command whose words Typer could not take is explained, if it knows which."""
+    context = getattr(error, "ctx", None)
+    return f"; see: {context.command_path} --help" if context else ""

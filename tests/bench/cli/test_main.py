@@ -46,11 +46,13 @@ import os, signal
 signal.signal(signal.SIGHUP, signal.SIG_IGN)
 from bench.cli import main as module
 module.app = lambda *_, **__: os.kill(os.getpid(), signal.SIGHUP)
-module.main([])
-print("went on")
+try:
+    module.main([])
+except SystemExit as end:
+    print("ended with", end.code)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout == "went on\n"
+    assert done.stdout == "ended with 0\n"
 
 
 @pytest.mark.parametrize("words", [["doctor"], ["run", "--data"]])
@@ -74,3 +76,32 @@ def test_a_terminal_without_unicode_gets_likenesses(words: list[str]) -> None:
     assert done.returncode == 0, done.stderr
     assert done.stdout.isascii()
     assert "\\u" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (("run", "--foo"), "No such option: --foo"),
+        (("ruN",), "No such command 'ruN'"),
+        (("run", "--limit", "x"), "Invalid value for '--limit'"),
+        (("run", "--compile"), "'--compile' requires an argument"),
+        (("plot", "--x"), "'--x' requires an argument"),
+        (("claims", "lost"), "No such command 'lost'"),
+    ],
+)
+def test_words_that_cannot_be_parsed_are_one_line(
+    words: tuple[str, ...], expected: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(*words) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("zoobench: error: ")
+    assert expected in err
+    assert len(err.splitlines()) == 1
+
+
+def test_a_command_without_words_prints_its_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call() == 2
+    out, err = capsys.readouterr()
+    assert "Commands" in out
+    assert err == ""
