@@ -51,10 +51,10 @@ def sending(text: str, log: str, pipe: Connection) -> None:
 
 
 def _fork_and_die(row: Row) -> Result:
-    if os.fork() == 0:
-        with (Path(row.job.store) / CHILD_LIVES).open("w"):
+    with (Path(row.job.store) / CHILD_LIVES).open("w"):  # the child has it open from its start
+        if os.fork() == 0:
             signal.pause()
-    os._exit(7)
+        os._exit(7)
 
 
 def _break_cuda(row: Row) -> Result:
