@@ -19,6 +19,20 @@ def test_the_newest_predictions_speak_and_all_runs_are_kept(tmp_path: Path) -> N
     assert [round(run.images_per_s) for run in speed.runs] == [90, 110]
 
 
+def test_a_latency_is_its_median_request(tmp_path: Path) -> None:
+    ((_, record),) = Store(store_of(tmp_path, preds=None, params=None)).records()
+    assert record.evidence is not None
+    requests = {"kind": "latency", "steps_s": (0.3, 0.1, 0.2), "batch_size": 8}
+    evidence = {**record.evidence.model_dump(exclude={"launch_s"}), **requests}
+    content = {**record.model_dump(), "measure": "latency", "evidence": evidence}
+    other = Store(str(tmp_path / "other"))
+    other.append(Record.model_validate(content))
+    (found,) = side_of_store(other.url).items
+    assert isinstance(found, Speed)
+    assert found.figure == "latency_p50_s"
+    assert [run.value for run in found.runs] == [0.2]
+
+
 def test_a_run_on_a_gpu_that_was_slowed_down_is_no_speed(tmp_path: Path) -> None:
     store = Store(store_of(tmp_path, preds=None, params=None))
     ((_, record),) = store.records()
