@@ -17,6 +17,7 @@ from pydantic import Field
 
 from bench.durable import make_folder, sync_folder, write_durably
 from bench.records import ROW_FIELDS, Natural, Positive, RowKey
+from bench.shards import table_of
 from bench.strict_json import loads, problem
 from reports.side import (
     PREDICTION_DTYPES,
@@ -250,7 +251,7 @@ def _file_name(item: Answers) -> str:
 
 
 def _frame(content: bytes) -> pd.DataFrame:
-    return predictions_frame(pd.read_parquet(io.BytesIO(content)))
+    return predictions_frame(table_of(content))
 
 
 def _parquet(frame: pd.DataFrame) -> bytes:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 import pandas as pd
+import pyarrow as pa
 from pydantic import Field, model_validator
 
 from bench.records import (
@@ -209,7 +210,7 @@ def _whole(store: Store, folders: Sequence[str], record: Record) -> Iterator[Cou
     if isinstance(evidence, Complexity):
         yield Counts(key=record.key, params=evidence.params, macs=evidence.macs)
     elif isinstance(evidence, Accuracy) and record.predictions:
-        frame = predictions_frame(load_predictions(store, folders).to_pandas())
+        frame = predictions_frame(load_predictions(store, folders))
         yield Answers(
             record.key,
             evidence.content_sha256,
@@ -254,11 +255,12 @@ def side_of_csv(path: Path) -> Side:
     return Side(str(path), items)
 
 
-def predictions_frame(frame: pd.DataFrame) -> pd.DataFrame:
+def predictions_frame(table: pa.Table) -> pd.DataFrame:
     """Return images, labels and predicted classes of the content of a file of predictions.
 
     An image of several right labels has them in ``labels``; a baseline's file says what is right.
     """
+    frame = table.to_pandas(use_threads=False)
     if "labels" in frame:
         pairs = zip(frame["pred"], frame["labels"], strict=True)
         frame["right"] = [pred in labels for pred, labels in pairs]
