@@ -27,7 +27,10 @@ _PRELOAD = ["bench.preload"]
 def start() -> None:
     """Start it with the workers' environment, if it is not running; do not wait for it."""
     CONTEXT.set_forkserver_preload(_PRELOAD)
-    resource_tracker.ensure_running()  # which it would start too, and which unblocks signals
+    # Which it would start too, and which unblocks signals. It unlinks what a worker that was killed
+    # could not; that is no news for a user.
+    with _environment({"PYTHONWARNINGS": "ignore:resource_tracker"}):
+        resource_tracker.ensure_running()
     with _environment(worker_environment()), _end_signals_blocked():
         forkserver.ensure_running()
 
@@ -104,10 +107,14 @@ def _end_signals_blocked() -> Iterator[None]:
 
 @contextmanager
 def _environment(values: dict[str, str]) -> Iterator[None]:
-    """Set variables, none of which is set, for a process to inherit."""
+    """Set variables for a process to inherit."""
+    before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
     try:
         yield
     finally:
-        for name in values:
-            del os.environ[name]
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

@@ -5,8 +5,9 @@ from math import log
 from statistics import median
 from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, BaseModel, Field, ValidationError, model_validator
 
+from bench.strict_json import problem
 from zoo.entry import Model
 
 # 2: the reference work beside timed steps. 3: the sha256 of the predictions.
@@ -32,7 +33,8 @@ FIGURES: tuple[str, ...] = get_args(Figure)
 Natural = Annotated[int, Field(ge=0)]
 Positive = Annotated[int, Field(ge=1)]
 Duration = Annotated[float, Field(ge=0)]
-Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+# No clock has shorter steps, and nobody waits longer.
+Seconds = Annotated[float, Field(ge=1e-9, le=1e9)]
 # Which measurement yields a figure that a user asks for.
 MEASURE_OF: dict[Figure, Measure] = {
     "params": "complexity",
@@ -380,6 +382,39 @@ Evidence = Annotated[
 ]
 
 
+class _Batch(BaseModel):
+    policy: BatchPolicy
+    note: str | None
+    measures: tuple[Measure, ...]
+
+
+class _Gpu(BaseModel):
+    other_processes: Natural | None = None
+
+
+class _Conditions(BaseModel):
+    """The conditions that reports read, whose types therefore have to be right."""
+
+    zoobench: str | None = None
+    git_commit: str | None = None
+    torch: str | None = None
+    timm: str | None = None
+    pillow: str | None = None
+    notes: tuple[str, ...] = ()
+    batch: _Batch | None = None
+    gpu: _Gpu | None = None
+    matmul_peak_tflops: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+
+
+def _with_known_types(conditions: dict[str, Any]) -> dict[str, Any]:
+    """Return conditions as they are; raise ValueError if a report could not read them."""
+    try:
+        _Conditions.model_validate(conditions)
+    except ValidationError as error:
+        raise ValueError(problem(error)) from None
+    return conditions
+
+
 def now() -> str:
     """Return the time as records tell it: UTC, ISO 8601, in whole seconds."""
     return datetime.now(UTC).isoformat(timespec="seconds")
@@ -399,7 +434,7 @@ class Record(Model):
     predictions_sha256: str | None = None
     started_at: str
     seconds: Duration
-    conditions: dict[str, Any]
+    conditions: Annotated[dict[str, Any], AfterValidator(_with_known_types)]
 
     @model_validator(mode="after")
     def _has_what_it_says(self) -> Self:

@@ -15,14 +15,18 @@ def loads(content: bytes) -> Any:
 
     Raises:
         ValueError: not JSON in UTF-8, nested too deeply, or with a number that no measurement
-            yields: NaN, infinity (also as ``1e999``), an integer of more than 64 bits.
+            yields: NaN, infinity (also as ``1e999``), an integer of more than 64 bits; or text
+            that is not Unicode.
     """
     try:
-        return json.loads(
+        found = json.loads(
             content, parse_constant=_refuse, parse_float=_finite, parse_int=_whole_number
         )
+        if b"\\ud" in content.lower():  # half of a character, which no file can contain
+            json.dumps(found, ensure_ascii=False).encode()
     except RecursionError:
         raise ValueError("nested too deeply") from None
+    return found
 
 
 def problem(error: ValueError) -> str:
@@ -30,7 +34,8 @@ def problem(error: ValueError) -> str:
     if isinstance(error, ValidationError):
         first = error.errors(include_url=False, include_context=False)[0]
         where = ".".join(map(str, first["loc"]))
-        return f"{where}: {first['msg']}" if where else first["msg"]
+        reason = first["msg"].removeprefix("Value error, ")
+        return f"{where}: {reason}" if where else reason
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 

@@ -17,6 +17,7 @@ from pydantic import Field
 
 from bench.durable import make_folder, sync_folder, write_durably
 from bench.records import ROW_FIELDS, Natural, Positive, RowKey
+from bench.shards import table_of
 from bench.strict_json import loads, problem
 from reports.side import (
     PREDICTION_DTYPES,
@@ -33,9 +34,9 @@ from zoo.entry import Model
 from zoo.errors import ReportError, first_line
 
 # 2: speeds in units of the reference work; what has none reads as 1 did. 3: the sha256 of the
-# predictions, and the size of the dataset.
-SCHEMA_VERSION: Literal[3] = 3
-_READS = (1, 2, 3)
+# predictions, and the size of the dataset. 4: latencies.
+SCHEMA_VERSION: Literal[4] = 4
+_READS = (1, 2, 3, 4)
 INDEX = "baseline.json"
 PREDICTIONS = "predictions"
 T = TypeVar("T", Counts, Answers, Speed)
@@ -57,7 +58,7 @@ class _AnswersFile(Model):
 
 
 class _Index(Model):
-    schema_version: Literal[1, 2, 3] = SCHEMA_VERSION
+    schema_version: Literal[1, 2, 3, 4] = SCHEMA_VERSION
     counts: tuple[Counts, ...]
     answers: tuple[_AnswersFile, ...]
     speeds: tuple[Speed, ...]
@@ -250,7 +251,7 @@ def _file_name(item: Answers) -> str:
 
 
 def _frame(content: bytes) -> pd.DataFrame:
-    return predictions_frame(pd.read_parquet(io.BytesIO(content)))
+    return predictions_frame(table_of(content))
 
 
 def _parquet(frame: pd.DataFrame) -> bytes:

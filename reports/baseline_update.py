@@ -81,10 +81,10 @@ def _runs_changed(base: Speed, head: Speed) -> str | None:
     new = [run for run in head.runs if run not in base.runs]
     if not new:
         return None
-    speeds = ", ".join(f"{run.images_per_s:.4g}" for run in new)
+    speeds = f"{', '.join(f'{run.value:.4g}' for run in new)} {head.unit}"
     if set(base.runs).isdisjoint(head.runs):
-        return f"outside of the noise band, so its runs begin again: {speeds} images/s"
-    return f"{len(new)} more {'run' if len(new) == 1 else 'runs'}: {speeds} images/s"
+        return f"outside of the noise band, so its runs begin again: {speeds}"
+    return f"{len(new)} more {'run' if len(new) == 1 else 'runs'}: {speeds}"
 
 
 def _value(item: Item) -> str:
@@ -92,7 +92,7 @@ def _value(item: Item) -> str:
         return f"{item.params:,} parameters, {item.macs:,} multiply-adds"
     if isinstance(item, Answers):
         return f"top-1 {100 * item.top1:.2f} % ({item.correct:,} of {len(item.frame):,})"
-    return f"{', '.join(f'{run.images_per_s:.4g}' for run in item.runs)} images/s"
+    return f"{', '.join(f'{run.value:.4g}' for run in item.runs)} {item.unit}"
 
 
 def _name(item: Item) -> str:

@@ -40,6 +40,7 @@ ASKABLE = {
     "gmacs": "macs",
     "top1": "top1",
     "speed": "images_per_s",
+    "latency": "latency_p50_s",
     "train": "train_images_per_s",
     "end_to_end": "end_to_end_images_per_s",
 }
@@ -174,7 +175,7 @@ def _examined(pair: Pair, head: Side, match: Match) -> list[Finding]:
 
 
 def _judged(pair: Pair, found: Finding, levels: Levels) -> Finding:
-    found = answers_compared.judged(speeds_compared.judged(found, levels), levels)
+    found = answers_compared.judged(speeds_compared.judged(pair, found, levels), levels)
     found = answers_compared.limited(pair, found)
     known = found.changes is None or found.changes in (found.reason or "")
     return found if known else replace(found, reason=None).because(found.changes, found.reason)

@@ -23,6 +23,7 @@ _FIGURES: dict[str, tuple[str, float, int, bool]] = {
     "macs": ("GMACs", 1e-9, 3, False),
     "top1": ("top-1 %", 100, 2, False),
     "images_per_s": ("img/s", 1, 1, True),
+    "latency_p50_s": ("p50 ms", 1e3, 2, True),
     "train_images_per_s": ("train/s", 1, 1, True),
     "end_to_end_images_per_s": ("e2e/s", 1, 1, True),
 }
@@ -206,17 +207,18 @@ def _names(findings: pd.DataFrame) -> dict[int, str]:
 
 
 def _bands(findings: pd.DataFrame) -> Iterator[str]:
-    """Yield of each speed how far from the base the bands reach whose rows are the same."""
+    """Yield of each speed how far on its worse side the bands reach whose rows are the same."""
     same = findings[(findings["verdict"] == "same") & findings["low"].notna()]
     for figure, own in same.groupby("figure", sort=False):
-        down = 100 * (1 - own["low"] / own["base"])
-        reach = f"{down.min():.1f} %"
+        bound, side = ("high", "above") if figure == "latency_p50_s" else ("low", "below")
+        loss = 100 * (own[bound] / own["base"] - 1).abs()
+        reach = f"{loss.min():.1f} %"
         if len(own) > 1:
-            reach += f" to {down.max():.1f} %"
+            reach += f" to {loss.max():.1f} %"
         rows = "row" if len(own) == 1 else "rows"
         yield (
             f"same: {_FIGURES[str(figure)][0]} of {len(own)} {rows}, within noise bands that reach "
-            f"{reach} below the base: a smaller loss cannot be seen"
+            f"{reach} {side} the base: a smaller loss cannot be seen"
         )
 
 

@@ -6,12 +6,23 @@ Counts, the class that was predicted for each image, and the speeds of one or se
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import pandas as pd
-from pydantic import Field
+import pyarrow as pa
+from pydantic import Field, model_validator
 
-from bench.records import Accuracy, Complexity, Evidence, Measure, Natural, Record, RowKey, Timed
+from bench.records import (
+    Accuracy,
+    Complexity,
+    Evidence,
+    Latency,
+    Measure,
+    Natural,
+    Record,
+    RowKey,
+    Timed,
+)
 from bench.shards import load_predictions, whole_records
 from bench.stats import summarize
 from bench.store import Store
@@ -23,8 +34,12 @@ from zoo.errors import ReportError
 # What a speed depends on beyond its key; a new library is what a comparison is made for.
 MACHINE = ("processor", "processor_id", "cores", "torch_threads", "threads", "malloc", "allocator")
 # Speeds, as columns of the frame, and the measurement that each is of.
-SPEEDS: dict[str, Measure] = {
+SpeedFigure = Literal[
+    "images_per_s", "latency_p50_s", "train_images_per_s", "end_to_end_images_per_s"
+]
+SPEEDS: dict[SpeedFigure, Measure] = {
     "images_per_s": "throughput",
+    "latency_p50_s": "latency",
     "train_images_per_s": "training",
     "end_to_end_images_per_s": "accuracy",
 }
@@ -46,24 +61,55 @@ class Counts(Model):
 class Run(Model):
     """One measured speed: when, how fast, and by which software.
 
+    ``latency_p50_s`` is the median request of a latency; every other speed has ``images_per_s``.
     ``images_per_reference`` is in units of the reference work of that version, where it ran.
     """
 
     measured_at: str
-    images_per_s: PositiveNumber
+    images_per_s: PositiveNumber | None = None
+    latency_p50_s: PositiveNumber | None = None
     images_per_reference: PositiveNumber | None = None
     reference_version: int | None = None
     torch: str | None = None
     git_commit: str | None = None
+
+    @model_validator(mode="after")
+    def _has_one_value(self) -> Self:
+        if (self.images_per_s is None) == (self.latency_p50_s is None):
+            raise ValueError("a run has images_per_s or latency_p50_s")
+        return self
+
+    @property
+    def value(self) -> float:
+        """Return images/s, or the seconds of a latency."""
+        value = self.images_per_s or self.latency_p50_s
+        assert value is not None
+        return value
 
 
 class Speed(Model):
     """The speeds of one row on one machine, oldest first; ``figure`` is a column of the frame."""
 
     key: RowKey
-    figure: str
+    figure: SpeedFigure
     machine: dict[str, Any]
     runs: tuple[Run, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _has_runs_of_its_figure(self) -> Self:
+        if any((run.latency_p50_s is not None) != self.is_latency for run in self.runs):
+            raise ValueError(f"runs of something else than {self.figure}")
+        return self
+
+    @property
+    def is_latency(self) -> bool:
+        """Return whether its runs are seconds, of which fewer are better."""
+        return self.figure == "latency_p50_s"
+
+    @property
+    def unit(self) -> str:
+        """Return the unit of its runs."""
+        return "s" if self.is_latency else "images/s"
 
     @property
     def kind(self) -> str:
@@ -164,7 +210,7 @@ def _whole(store: Store, folders: Sequence[str], record: Record) -> Iterator[Cou
     if isinstance(evidence, Complexity):
         yield Counts(key=record.key, params=evidence.params, macs=evidence.macs)
     elif isinstance(evidence, Accuracy) and record.predictions:
-        frame = predictions_frame(load_predictions(store, folders).to_pandas())
+        frame = predictions_frame(load_predictions(store, folders))
         yield Answers(
             record.key,
             evidence.content_sha256,
@@ -209,11 +255,12 @@ def side_of_csv(path: Path) -> Side:
     return Side(str(path), items)
 
 
-def predictions_frame(frame: pd.DataFrame) -> pd.DataFrame:
+def predictions_frame(table: pa.Table) -> pd.DataFrame:
     """Return images, labels and predicted classes of the content of a file of predictions.
 
     An image of several right labels has them in ``labels``; a baseline's file says what is right.
     """
+    frame = table.to_pandas(use_threads=False)
     if "labels" in frame:
         pairs = zip(frame["pred"], frame["labels"], strict=True)
         frame["right"] = [pred in labels for pred, labels in pairs]
@@ -234,7 +281,7 @@ def _speeds(record: Record) -> Iterator[Speed]:
     known = record.conditions
     run = Run(
         measured_at=record.started_at,
-        images_per_s=_images_per_s(record.evidence),
+        **_value(record.evidence),
         **_in_references(record.evidence),
         torch=known.get("torch"),
         git_commit=known.get("git_commit"),
@@ -243,7 +290,7 @@ def _speeds(record: Record) -> Iterator[Speed]:
     yield Speed(key=record.key, figure=figure, machine=machine, runs=(run,))
 
 
-def _speed_of(evidence: Evidence | None) -> str | None:
+def _speed_of(evidence: Evidence | None) -> SpeedFigure | None:
     """Return the speed that a measurement yields."""
     kind = None if evidence is None else evidence.kind
     return next((figure for figure, measure in SPEEDS.items() if measure == kind), None)
@@ -273,9 +320,12 @@ def _in_references(evidence: Evidence | None) -> dict[str, Any]:
     }
 
 
-def _images_per_s(evidence: Evidence | None) -> float:
+def _value(evidence: Evidence | None) -> dict[str, Any]:
+    """Return the field of a run that has the measured speed."""
+    if isinstance(evidence, Latency):
+        return {"latency_p50_s": summarize(evidence.steps_s).median_s}
     if isinstance(evidence, Timed):
-        return evidence.batch_size / summarize(evidence.steps_s).median_s
+        return {"images_per_s": evidence.batch_size / summarize(evidence.steps_s).median_s}
     assert isinstance(evidence, Accuracy)
     assert evidence.end_to_end is not None
-    return evidence.end_to_end.images / evidence.end_to_end.seconds
+    return {"images_per_s": evidence.end_to_end.images / evidence.end_to_end.seconds}

@@ -21,8 +21,8 @@ def examined(pair: Pair, found: Finding, why_not: WhyNot | None) -> Finding:
     known = [run for run in runs if run != now]
     found = replace(
         found,
-        base=geometric_mean([run.images_per_s for run in known]) if known else None,
-        head=now.images_per_s if now else None,
+        base=geometric_mean([run.value for run in known]) if known else None,
+        head=now.value if now else None,
         runs=len(known) or None,
     )
     if found.figure in BY_PRODUCTS and len(known) < BAND_MIN_RUNS:
@@ -39,24 +39,25 @@ def examined(pair: Pair, found: Finding, why_not: WhyNot | None) -> Finding:
     return _with_chance(found, known, now)
 
 
-def judged(found: Finding, levels: Levels) -> Finding:
+def judged(pair: Pair, found: Finding, levels: Levels) -> Finding:
     """Return the finding with its band and verdict."""
-    if found.p_run is None or found.head is None:
+    if not isinstance(pair.item, Speed) or found.p_run is None or found.head is None:
         return found
     band, head = noise_band(found.speeds, levels.run), found.head
     found = replace(found, low=band.low, high=band.high).because(
-        f"the noise band of {found.runs} runs is {band.low:.4g} to {band.high:.4g} images/s"
+        f"the noise band of {found.runs} runs is {band.low:.4g} to {band.high:.4g} {pair.item.unit}"
     )
     if band.low <= head <= band.high:
         return found
-    return replace(found, verdict="slower" if head < band.low else "faster")
+    is_slower = head > band.high if pair.item.is_latency else head < band.low
+    return replace(found, verdict="slower" if is_slower else "faster")
 
 
 def _with_chance(found: Finding, known: Sequence[Run], now: Run) -> Finding:
     speeds = _at_base_speed([*known, now])
-    *before, head = speeds or [run.images_per_s for run in (*known, now)]
+    *before, head = speeds or [run.value for run in (*known, now)]
     machine = (
-        f"at the base's machine speed, where this one's {now.images_per_s:.4g} are {head:.4g}"
+        f"at the base's machine speed, where this one's {now.value:.4g} are {head:.4g}"
         if speeds
         else "as measured"
     )
@@ -73,6 +74,6 @@ def _at_base_speed(runs: Sequence[Run]) -> list[float] | None:
     relative = [run.images_per_reference for run in runs if run.images_per_reference]
     if len(relative) < len(runs) or len({(r.reference_version, r.torch) for r in runs}) > 1:
         return None
-    references_per_s = [run.images_per_s / each for run, each in zip(runs, relative, strict=True)]
+    references_per_s = [run.value / each for run, each in zip(runs, relative, strict=True)]
     of_base = geometric_mean(references_per_s[:-1])
     return [each * of_base for each in relative]

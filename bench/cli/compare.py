@@ -49,8 +49,8 @@ def compare(
     figures: Annotated[
         str | None,
         typer.Option(
-            help="Ask for these alone: params, gmacs, top1, speed, train, end_to_end. Default: all "
-            "that the base has.",
+            help="Ask for these alone: params, gmacs, top1, speed, latency, train, end_to_end. "
+            "Default: all that the base has.",
             metavar="A,B,…",
         ),
     ] = None,

@@ -196,7 +196,7 @@ class _Compiler:
         from torch._dynamo.utils import counters
 
         breaks = {
-            reason.strip().splitlines()[0]: count
+            (reason.strip().splitlines() or ["no reason given"])[0]: count
             for reason, count in counters["graph_break"].items()
         }
         return Compilation(

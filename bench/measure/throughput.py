@@ -5,13 +5,14 @@ import time
 import torch
 
 from bench.measure import Result, Row
-from bench.measure.execution import Execution
+from bench.measure.execution import Execution, is_out_of_memory
 from bench.measure.matmul_peak import matmul_peak_tflops
 from bench.measure.memory import PeakMemory
 from bench.measure.speed import budget_for, explaining, time_parts
 from bench.measure.timing import Step, clock_for
 from bench.records import Throughput
 from zoo import build
+from zoo.errors import first_line
 
 # Enough for a median that one scheduling of the host's does not move.
 _LAUNCHES = 11
@@ -50,11 +51,25 @@ def run(row: Row) -> Result:
         return Result(Throughput(**dict(found.timed)))
     with explaining(row.batch_size, execution):
         launch_s = _launch_s(step, execution)
-        peak = matmul_peak_tflops(execution)
+        peak = peak_if_it_fits(row, execution)
     return Result(
         Throughput(**dict(found.timed), launch_s=launch_s),
         conditions={"matmul_peak_tflops": peak},
     )
+
+
+def peak_if_it_fits(row: Row, execution: Execution) -> float | None:
+    """Return the matrix product peak, or None, with a note, where its matrices do not fit.
+
+    The speed is measured by then: a batch that fills the memory keeps it.
+    """
+    try:
+        return matmul_peak_tflops(execution)
+    except RuntimeError as error:
+        if not is_out_of_memory(error):
+            raise
+        row.tell(f"no MFU: no memory for its matrix products: {first_line(error)}")
+        return None
 
 
 def _launch_s(step: Step, execution: Execution) -> tuple[float, ...]:

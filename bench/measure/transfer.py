@@ -1,6 +1,7 @@
 """Copies between host and device while the device computes: pinned memory, streams and events."""
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -140,7 +141,11 @@ class CudaTransfers:
     def pin(self, host: Tensor) -> bool:
         """Pin a host tensor's memory in place; return whether the driver could."""
         error = self._cuda.cudart().cudaHostRegister(host.data_ptr(), host.nbytes, 0)
-        return int(error) == 0
+        if int(error) == 0:
+            return True
+        with suppress(RuntimeError):  # torch would report the error at the next kernel's launch
+            torch.zeros(1, device=self._device)
+        return False
 
     def unpin(self, host: Tensor) -> None:
         """Unpin it."""

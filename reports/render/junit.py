@@ -1,15 +1,16 @@
 """JUnit's XML, as CI systems read it: a suite of cases that pass, fail, err or were skipped."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 from xml.etree import ElementTree
 
+from zoo.text import printable
+
 # error: it could not be checked, though it was asked for.
 Outcome = Literal["passed", "failure", "error", "skipped"]
-# What XML 1.0 cannot hold.
-_FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+# What XML 1.0 cannot hold, although it can be printed.
+_FORBIDDEN = str.maketrans(dict.fromkeys("\ufffe\uffff", "\N{REPLACEMENT CHARACTER}"))
 
 
 @dataclass(frozen=True)
@@ -46,4 +47,4 @@ def render(suite: str, cases: Sequence[Case]) -> bytes:
 
 
 def _clean(text: str) -> str:
-    return _FORBIDDEN.sub("\N{REPLACEMENT CHARACTER}", text)
+    return printable(text).translate(_FORBIDDEN)

@@ -42,3 +42,22 @@ def test_a_server_whose_command_ends_early_stops_importing_and_says_nothing(
     imported = {line.split(b"|")[-1].strip() for line in rest}
     assert b"bench.measure.throughput" not in imported
     assert all(line.startswith(b"import time:") for line in rest)
+
+
+KILLED = """
+from bench import fork_server
+
+LOCKED = '''
+import multiprocessing, os, signal
+lock = multiprocessing.get_context("spawn").Lock()
+os.kill(os.getpid(), signal.SIGKILL)
+'''
+worker = fork_server.Fork(exec, LOCKED)
+print(worker.join())
+"""
+
+
+def test_a_worker_that_is_killed_leaves_no_warning_of_what_it_could_not_unlink() -> None:
+    done = subprocess.run([sys.executable, "-c", KILLED], capture_output=True, check=False)
+    assert done.stdout == b"-9\n"
+    assert done.stderr == b""

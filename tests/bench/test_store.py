@@ -145,6 +145,8 @@ def _reason(store: Store) -> str:
         ('{"schema_version": true}', "schema_version True is not a whole number"),
         ('{"schema_version": 0}', "schema_version 0 is not a whole number from 1"),
         ('{"schema_version": 1e400}', "the number 1e400"),
+        ('{"schema_version": 3, "reason": "\\ud800"}', "surrogates not allowed"),
+        ('{"schema_version": 3, "\\uDC00": 0}', "surrogates not allowed"),
     ],
 )
 def test_an_odd_file_is_one_line_with_its_path(content: str, reason: str, tmp_path: Path) -> None:
@@ -153,6 +155,28 @@ def test_an_odd_file_is_one_line_with_its_path(content: str, reason: str, tmp_pa
     path.write_text(content)
     assert reason in (told := _reason(store))
     assert str(path) in told
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("torch", 3),
+        ("git_commit", ["x"]),
+        ("notes", "one"),
+        ("batch", "auto"),
+        ("gpu", {"other_processes": -1}),
+        ("matmul_peak_tflops", 0),
+        ("matmul_peak_tflops", "fast"),
+    ],
+)
+def test_conditions_that_no_report_could_read_are_one_line(
+    name: str, value: object, tmp_path: Path
+) -> None:
+    store = Store(str(tmp_path))
+    path = Path(store.append(record()))
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps({**content, "conditions": {**content["conditions"], name: value}}))
+    assert f"not a zoobench record: conditions: {name}" in _reason(store)
 
 
 def test_bytes_that_are_not_text_are_one_line(tmp_path: Path) -> None:
@@ -198,6 +222,8 @@ REFERENCE = {"version": 1, "seconds": [0.1, 0.1], "stretches": [2]}
         (TIMED, {"steps_s": [0.1, "nan"]}),
         (TIMED, {"steps_s": [0.1, -0.1]}),
         (TIMED, {"steps_s": [0.1, 0.0]}),
+        (TIMED, {"steps_s": [0.1, 1e-10]}),
+        (TIMED, {"steps_s": [0.1, 1e10]}),
         (TIMED, {"steps_s": []}),
         (TIMED, {"wall_s": 0.0}),
         (TIMED, {"batch_size": 0}),

@@ -86,6 +86,17 @@ def speed(
     )
 
 
+def latency(seconds: Iterable[float], *, day: int = 1, **changes: object) -> Speed:
+    """Return runs of a latency, by their median request."""
+    made = tuple(
+        Run(measured_at=f"2026-01-{day:02}T00:00:{i:02}+00:00", latency_p50_s=value)
+        for i, value in enumerate(seconds)
+    )
+    return Speed(
+        key=key(**changes).of("latency"), figure="latency_p50_s", machine=MACHINE, runs=made
+    )
+
+
 def side(*items: Item, name: str = "side", failures: object = ()) -> Side:
     return Side(name, items, tuple(failures))  # type: ignore[arg-type]
 

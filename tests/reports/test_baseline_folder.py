@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from reports.baseline_folder import INDEX, load_baseline, side_of, write_baseline
-from reports.baseline_update import MAX_RUNS, updated
+from reports.baseline_update import MAX_RUNS, changes, updated
 from reports.compare import compare
 from reports.side import Answers, Speed
-from tests.reports.sides import MACHINE, STEADY, answers, counts, side, speed, store_of
+from tests.reports.sides import MACHINE, STEADY, answers, counts, latency, side, speed, store_of
 from zoo.errors import ReportError
 
 ROOT = Path(__file__).parents[2]
@@ -85,6 +85,20 @@ def test_a_row_with_another_key_takes_the_place_of_the_one_that_it_stands_for() 
     new = updated(base, side(answers([0, 1], preprocess="resize 255")))
     found = {(i.key.entry, i.key.preprocess): i for i in new.items}
     assert set(found) == {("a", "resize 255"), ("b", "resize 256")}
+
+
+def test_latencies_are_kept_in_seconds(tmp_path: Path) -> None:
+    runs = [run / 1000 for run in STEADY]
+    write_baseline(tmp_path / "old", side(latency(runs[:3])))
+    write_baseline(tmp_path / "new", side(latency(runs)))
+    old, new = (load_baseline(tmp_path / name) for name in ("old", "new"))
+    assert new.items == (latency(runs),)
+    assert next(changes(old, new)).endswith("eager, batch 8): 2 more runs: 0.1005, 0.0995 s")
+    content = json.loads((tmp_path / "new" / INDEX).read_text())
+    for figure in ("images_per_s", "top-7"):
+        _spoil(tmp_path / "new", speeds=[{**content["speeds"][0], "figure": figure}])
+        with pytest.raises(ReportError, match=r"not a baseline: speeds\.0"):
+            load_baseline(tmp_path / "new")
 
 
 def test_an_update_in_place_leaves_no_file_of_the_old_rows(tmp_path: Path) -> None:
@@ -180,11 +194,11 @@ def test_what_is_wrong_with_a_baseline_is_said_in_a_line(tmp_path: Path) -> None
     with pytest.raises(ReportError, match="--update"):
         load_baseline(folder)
     write_baseline(folder, side(answers([0, 0])))
-    _spoil(folder, schema_version=4)
-    with pytest.raises(ReportError, match="schema 4, this zoobench reads 1 to 3"):
+    _spoil(folder, schema_version=5)
+    with pytest.raises(ReportError, match="schema 5, this zoobench reads 1 to 4"):
         load_baseline(folder)
-    _spoil(folder, schema_version="3")
-    with pytest.raises(ReportError, match="schema '3', this zoobench"):
+    _spoil(folder, schema_version="4")
+    with pytest.raises(ReportError, match="schema '4', this zoobench"):
         load_baseline(folder)
     _spoil(folder, schema_version=1, counts=[{"params": "many"}])
     with pytest.raises(ReportError, match=r"not a baseline: counts\.0\.key: Field required"):

@@ -8,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reports.compare import Comparison, compare
+from reports.compare_table import render
 from reports.finding import FAILS
 from reports.side import Answers, Side
-from tests.reports.sides import MACHINE, STEADY, answers, counts, key, side, speed
+from tests.reports.sides import MACHINE, STEADY, answers, counts, key, latency, side, speed
 from zoo.errors import ReportError
 
 OTHER = {"device_name": "CPU two", "machine": {**MACHINE, "processor": "CPU two"}}
@@ -264,6 +265,33 @@ def test_a_speed_is_held_against_the_band_of_the_runs(images_per_s: float, verdi
     assert found.fails == (verdict == "slower")
     row = found.findings.iloc[0]
     assert row["low"] < 100 < row["high"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "verdict"), [(0.101, "same"), (0.111, "slower"), (0.09, "faster")]
+)
+def test_latency_is_judged_by_its_median_request_of_which_less_is_better(
+    seconds: float, verdict: str
+) -> None:
+    base = side(latency(run / 1000 for run in STEADY), speed(STEADY))
+    head = side(latency([seconds], day=2), speed([50.0], day=2))
+    found = compare(base, head, asked=["latency"])
+    assert _verdicts(found) == {"latency_p50_s": verdict}
+    assert found.fails == (verdict == "slower")
+    row = found.findings.iloc[0]
+    assert row["low"] < 0.1 < row["high"]
+    assert row["head"] == seconds
+    assert _reason(found).endswith(" s")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "line"),
+    [(0.12, "a p50 ms 100.00 120.00 +20.0 % slower"), (0.1, "% above the base: a smaller loss")],
+)
+def test_latencies_are_shown_in_milliseconds(seconds: float, line: str) -> None:
+    base = side(latency(run / 1000 for run in STEADY))
+    found = compare(base, side(latency([seconds], day=2)))
+    assert line in " ".join(render(found, "terminal").decode().split())
 
 
 def test_a_noisier_row_has_a_wider_band() -> None:

@@ -1,5 +1,7 @@
 """Speed needs no weights, keeps every step, and an impossible row says so."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -85,3 +87,25 @@ def test_fp32_means_fp32_and_networks_may_read_and_set_it_their_way(
         assert torch.backends.cudnn.allow_tf32 is allowed
     finally:
         execution.set_fp32_precision("fp32")
+
+
+def test_a_peak_that_does_not_fit_is_absent_with_its_reason_and_costs_no_speed(
+    lite0: Entry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(error: Exception) -> None:
+        def products(_: object) -> float:
+            raise error
+
+        monkeypatch.setattr(throughput, "matmul_peak_tflops", products)
+
+    told: list[str] = []
+    row = replace(_row(lite0), tell=told.append)
+    on = execution.Execution(torch.nn.Identity(), Settings(), "cpu")
+    fail(torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 256 MiB"))
+    assert throughput.peak_if_it_fits(row, on) is None
+    assert told == [
+        "no MFU: no memory for its matrix products: CUDA out of memory. Tried to allocate 256 MiB"
+    ]
+    fail(RuntimeError("CUDA error: an illegal memory access was encountered"))
+    with pytest.raises(RuntimeError, match="illegal memory access"):
+        throughput.peak_if_it_fits(row, on)

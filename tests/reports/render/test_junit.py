@@ -41,3 +41,10 @@ def test_what_is_said_comes_back() -> None:
     (case,) = suite
     assert (case.classname, case.name) == ("a", "b")
     assert case.result[0].message == told
+
+
+def test_what_turns_the_direction_of_writing_is_shown_as_its_escape() -> None:
+    told = "\u202e\x1b[31m\ufffe"
+    (suite,) = junitparser.JUnitXml.fromstring(render("gate", [Case("a", "b", "failure", told)]))
+    (case,) = suite
+    assert case.result[0].message == "\\u202e\\x1b[31m\N{REPLACEMENT CHARACTER}"
