@@ -57,8 +57,8 @@ def preprocess(entry: Entry, size: InputSize | None) -> dict[str, Any]:
     """
     if size == "train":
         raise ManifestError(
-            f"entry {entry.name!r}: field 'input_size': torchvision states no train size; leave it "
-            "out, or set preprocess.resize_px and crop_px"
+            f"entry {entry.name!r}: field 'input_size': torchvision states no train size; leave "
+            "out input_size and --input-size, or set preprocess.resize_px and crop_px"
         )
     weights = _weights(entry) or models.get_model_weights(entry.architecture).DEFAULT
     preset = weights.transforms()

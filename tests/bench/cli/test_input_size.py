@@ -70,7 +70,7 @@ def test_entries_that_state_pixels_are_named(tmp_path: Path, capsys: Capture) ->
         (("--zoo", MODEL, "--input-size", "large"), "unknown input size 'large'"),
         (
             ("--zoo", "torchvision:alexnet.*", "--input-size", "train"),
-            "torchvision states no train size",
+            "torchvision states no train size; leave out input_size and --input-size",
         ),
     ],
 )
