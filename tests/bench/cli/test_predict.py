@@ -1,6 +1,7 @@
 """``zoobench predict`` as a user types it, on the sample's photographs and weights."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -183,3 +184,18 @@ def test_a_mistake_in_an_entry_is_the_reason_why_it_is_skipped(
     assert _call("predict", str(photographs[EAGLE]), "--manifest", str(manifest)) == 1
     assert "a: skipped: entry 'a': field 'architecture': " in (err := capsys.readouterr().err)
     assert message in err
+
+
+def test_what_is_not_a_file_in_a_folder_is_named(
+    photographs: list[Path], tmp_path: Path, capsys: Capture
+) -> None:
+    shutil.copy(photographs[EAGLE], tmp_path / "eagle.jpg")
+    os.mkfifo(tmp_path / "fifo.jpg")
+    (tmp_path / "broken.jpg").symlink_to("nowhere.jpg")
+    (tmp_path / "folder.jpg").mkdir()
+    assert _call("predict", str(tmp_path), "--models", "efficientnet_lite0") == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == [
+        f"zoobench: {tmp_path}/broken.jpg: cannot be read: No such file or directory",
+        f"zoobench: {tmp_path}/fifo.jpg: cannot be read: a FIFO, not a file",
+    ]
