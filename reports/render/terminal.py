@@ -13,7 +13,6 @@ from rich.text import Text
 from reports.render.sheet import Sheet
 from zoo.text import printable
 
-
 # Names are folded, but not to nothing: at this width a reader still knows which row it is.
 _NAME_WIDTH = 12
 
