@@ -111,13 +111,13 @@ def find_pictures(words: Sequence[str]) -> list[Picture]:
 def _files(folder: Path) -> list[Path]:
     """Return the pictures below a folder by their suffixes, sorted, without what a system adds.
 
-    A file that is named itself is always tried.
+    A file that is named itself is always tried. A FIFO or a broken link is named when it is read.
     """
     return sorted(
         path
         for path in folder.rglob("*")
         if path.suffix.lower() in IMAGE_SUFFIXES
-        and path.is_file()
+        and not path.is_dir()
         and not any(map(is_left_out, path.relative_to(folder).parts))
     )
 

@@ -5,13 +5,14 @@ Every figure is computed here from evidence, and nothing is rounded.
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
 from bench.records import (
     Accuracy,
+    BadImage,
     Complexity,
     EndToEnd,
     Latency,
@@ -29,6 +30,8 @@ from bench.store import Store
 from reports.efficiency import gpu_columns, is_disturbed, launch_columns, mfu, other_processes
 from reports.flips import Flips, flips
 
+# A set may have thousands that cannot be read; the record has all of them.
+_IMAGES_LISTED = 10
 # Two counters agree if they differ by less; design of the figure: docs/figures.md.
 COUNTERS_AGREE_WITHIN = 0.02
 
@@ -233,8 +236,8 @@ def _row(key: RowKey, records: list[Record], flips: Mapping[RowKey, Flips]) -> d
         elif isinstance(record.evidence, Accuracy):
             row |= _accuracy(record.evidence)
             row["flips"], row["flips_among"] = flips.get(record.key, (None, None))
-            reasons += [f"unreadable: {b.image}: {b.reason}" for b in record.evidence.bad_images]
-            reasons += [f"odd: {odd.image}: {odd.reason}" for odd in record.evidence.odd_images]
+            reasons += _listed("unreadable", record.evidence.bad_images)
+            reasons += _listed("odd", record.evidence.odd_images)
         elif isinstance(record.evidence, Training):
             row |= _training(record.evidence)
         elif isinstance(record.evidence, Latency):
@@ -400,6 +403,13 @@ def _training(evidence: Training) -> dict[str, Any]:
         seconds = getattr(evidence, f"{part}_s")
         row[f"train_{part}_share"] = sum(seconds) / sum(evidence.steps_s)
     return row
+
+
+def _listed(what: str, images: Sequence[BadImage]) -> list[str]:
+    """Return the first images with their reasons, and how many more the record has."""
+    lines = [f"{what}: {image.image}: {image.reason}" for image in images[:_IMAGES_LISTED]]
+    more = len(images) - len(lines)
+    return [*lines, f"{more:,} more {what}"] if more else lines
 
 
 def _conditions(record: Record) -> dict[str, Any]:

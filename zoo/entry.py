@@ -130,12 +130,18 @@ class KeyMap(Model):
 
     @field_validator("rename")
     @classmethod
-    def _patterns_compile(cls, rules: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
-        for pattern, _ in rules:
+    def _rules_compile(cls, rules: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+        for pattern, replacement in rules:
             try:
                 re.compile(pattern)
             except re.error as error:
-                raise ValueError(f"{pattern!r} is no regular expression: {error}") from None
+                raise ValueError(f"{pattern!r} is not a regular expression: {error}") from None
+            try:
+                re.sub(f"{pattern}|", replacement, "")  # matches, so that the groups are looked up
+            except (re.error, IndexError) as error:
+                raise ValueError(
+                    f"{replacement!r} is not a replacement for {pattern!r}: {error}"
+                ) from None
         return rules
 
 
@@ -149,7 +155,7 @@ class Weights(Model):
     class.
     """
 
-    tag: str | None = None
+    tag: Annotated[str, Field(min_length=1)] | None = None
     file: Path | None = None
     package: str | None = None
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None

@@ -31,9 +31,9 @@ def for_network(
         names = {name: now.removeprefix(prefix) for name, now in names.items()}
         prefixes.append(prefix)
     if prefixes:
-        notes.append(f"weights: prefix {''.join(prefixes)!r} removed from the names")
+        notes.append(f"prefix {''.join(prefixes)!r} removed")
     if dropped := _dropped(names, weights.drop, where):
-        notes.append(f"weights: left out {some(dropped)}")
+        notes.append(f"dropped {some(dropped)}")
         names = {name: now for name, now in names.items() if now not in dropped}
     if weights.key_map:
         names = _renamed(names, weights.key_map, own)

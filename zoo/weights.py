@@ -89,7 +89,7 @@ def load_checkpoint(file: Path, key: str | None = None) -> Checkpoint:
     if format_of(file) == "safetensors":
         content: Any = _load_safetensors(file)
         if file.suffix != ".safetensors":
-            notes.append(f"weights: {file.name} is a safetensors file by its content")
+            notes.append(f"{file.name} is a safetensors file")
     else:
         from zoo.sources.unpickle import unpickle
 
@@ -142,7 +142,7 @@ def _inner_key(content: Any, file: Path) -> str | None:
         what = "nothing" if isinstance(content, Mapping) else f"a {kind}"
         raise WeightsError(f"{file}: contains {what}, not a state dict of tensors")
     for name in _KEYS:
-        if isinstance(content.get(name), Mapping):
+        if _leads_to_tensors(content.get(name)):
             return name
     if _has_tensors(content):
         return None
@@ -188,5 +188,5 @@ def _taken_from(path: list[str], content: Any) -> str:
         kind = "EMA weights"
     elif any(map(_is_ema, others)):
         kind = "raw weights"
-    more = f" (not taken: {some([repr(name) for name in others])})" if others else ""
-    return f"{kind}: taken from {'.'.join(path)!r} of the file{more}"
+    more = f" (not {some([repr(name) for name in others])})" if others else ""
+    return f"{kind} from {'.'.join(path)!r}{more}"

@@ -49,10 +49,16 @@ def doctor(
     """
     from bench.data.dataset import check_labels
     from bench.doctor import ORDER, examine
+    from zoo.errors import UnknownNameError
     from zoo.manifest import load, select
 
     check_labels(labels)
-    models = select(load(manifest).entries, [model or _DEFAULT_MODEL])
+    entries = load(manifest).entries
+    names = [entry.name for entry in entries]
+    if model is None and _DEFAULT_MODEL not in names:
+        where = f"--manifest {manifest} without --model"
+        raise UnknownNameError("entry", _DEFAULT_MODEL, names, where)
+    models = select(entries, [model or _DEFAULT_MODEL])
     wrong, unchecked = 0, []
     with _progress() as progress:
         for finding in examine(data, labels=labels, models=models, progress=progress):

@@ -254,10 +254,13 @@ def open_told(data: str, *, labels: str) -> Opened:
     else:
         where = SETS[asked] if asked else SETS[known[0]] if known else _UNCLAIMED
     label_set = _set(where)
-    dataset = label_set.label(listing, path)
-    if not dataset.images:
-        raise DataError(f"{path}: no images in it; expected {_layout(listing.layout).looks_like}")
-    return Opened(dataset, listing, label_set, recognised=bool(known), path=path)
+    opened = Opened(label_set.label(listing, path), listing, label_set, bool(known), path)
+    if not opened.dataset.images:
+        but = f" ({opened.left_out})" if opened.left_out else ""
+        raise DataError(
+            f"{path}: no images in it{but}; expected {_layout(listing.layout).looks_like}"
+        )
+    return opened
 
 
 def each_of(data: str) -> list[str]:

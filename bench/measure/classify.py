@@ -33,6 +33,7 @@ def run(
 
 
 def _events(entry: Entry, pictures: Sequence[Picture], top: int, device: str) -> Iterator[Event]:
+    build.check(entry)
     weights = build.find_weights(entry)
     preprocess = build.preprocess(entry)
     check_takes_photographs(preprocess)

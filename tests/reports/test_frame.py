@@ -155,6 +155,20 @@ def test_a_partial_row_is_marked_with_its_images() -> None:
     assert "n/a.jpg: truncated" in frame.loc[0, "reason"]
 
 
+@pytest.mark.parametrize("field", ["bad_images", "odd_images"])
+@pytest.mark.parametrize(("count", "more"), [(10, None), (11, "1 more"), (2011, "2,001 more")])
+def test_a_reason_lists_ten_images_and_counts_the_others(
+    field: str, count: int, more: str | None
+) -> None:
+    images = tuple(BadImage(image=f"n/{i}.jpg", reason="wrong") for i in range(count))
+    reason = to_frame(
+        [_record(ACCURACY.model_copy(update={field: images, "images_in_dataset": 9999}))]
+    ).loc[0, "reason"]
+    assert reason.count(".jpg: wrong") == 10
+    what = "unreadable" if field == "bad_images" else "odd"
+    assert reason.endswith(f"{more} {what}" if more else "n/9.jpg: wrong")
+
+
 def test_counters_that_disagree_say_so() -> None:
     apart = COMPLEXITY.model_copy(update={"macs_fvcore": 2100})
     assert to_frame([_record(apart)])["counters_agree"].tolist() == [False]

@@ -202,6 +202,35 @@ def test_a_mistyped_dotted_tag_is_one_line(use: Callable[[Entry], object]) -> No
     assert "ns_jft_in1k" in str(caught.value)
 
 
+@pytest.mark.parametrize("use", [build.check, build.preprocess, build.random_network])
+def test_a_dot_without_a_tag_is_one_line(use: Callable[[Entry], object]) -> None:
+    message = r"^entry 'a': field 'architecture': unknown timm tag of resnet18 ''; choices: .*a1_"
+    with pytest.raises(UnknownNameError, match=message):
+        use(_entry("timm", "resnet18."))
+
+
+@pytest.mark.parametrize(
+    ("source", "architecture", "arguments"),
+    [
+        ("timm", "test_resnet", {"act_layer": "os.system"}),
+        ("timm", "test_resnet", {"global_pool": "no_pool"}),
+        ("timm", "test_resnet", {"num_classes": "ten"}),
+        ("timm", "test_resnet", {"block": "basic"}),
+        ("torchvision", "resnet18", {"num_classes": "ten"}),
+        ("zoobench", "lenet5", {"num_classes": "ten"}),
+    ],
+)
+def test_an_argument_that_the_builder_cannot_use_is_named(
+    source: str, architecture: str, arguments: dict[str, object]
+) -> None:
+    entry = _entry(source, architecture, arguments=arguments, preprocess=COMPLETE)
+    message = (
+        r"^entry 'a': field 'arguments': .* cannot be built: \w+Error: .*; correct the values$"
+    )
+    with pytest.raises(ManifestError, match=message):
+        build.random_network(entry)
+
+
 @pytest.mark.parametrize(("channels", "named"), [(1, "gray"), (4, 4), (12, 12)])
 def test_other_channels_are_those_of_the_input(channels: int, named: object) -> None:
     entry = _entry("timm", "resnet18", arguments={"in_chans": channels})
@@ -422,10 +451,10 @@ def test_what_the_manifest_chooses_in_a_file_is_loaded_and_reported(tmp_path: Pa
     network = build.trained_network(entry, found, notes.append)
     assert torch.equal(network.state_dict()["fc.weight"], raw["fc.weight"][1:])
     assert notes == [
-        "raw weights: taken from 'state_dict' of the file (not taken: 'state_dict_ema')",
-        "weights: prefix 'module.' removed from the names",
-        "weights: left out total_ops",
-        "weights: the first 1 outputs of the classifier left out",
+        "raw weights from 'state_dict' (not 'state_dict_ema')",
+        "prefix 'module.' removed",
+        "dropped total_ops",
+        "outputs of the classifier before the first class dropped: 1",
     ]
     assert found.options == '{"key":"state_dict","drop":["total_ops"],"label_offset":1}'
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from zoo.entry import Entry, Preprocess
+from zoo.entry import Entry, KeyMap, Preprocess, Weights
 
 COMPLETE = {
     "resize_px": 256,
@@ -170,3 +170,15 @@ def test_the_network_is_named_apart_from_its_weights(lite0: Entry) -> None:
     assert lite0.network_id == "timm/tf_efficientnet_lite0"
     resized = lite0.model_copy(update={"arguments": {"img_size": 288}})
     assert resized.network_id != lite0.network_id
+
+
+@pytest.mark.parametrize("replacement", [r"\2", r"\g<stage>", r"\q"])
+def test_a_key_map_whose_replacement_refers_to_nothing_is_refused(replacement: str) -> None:
+    assert KeyMap(rename=((r"(?i)(backbone|(neck))\.", r"\1\2"),))
+    with pytest.raises(ValidationError, match=r"is not a replacement for '\(backbone\)\\\\\.'"):
+        KeyMap(rename=((r"(backbone)\.", replacement),))
+
+
+def test_an_empty_tag_is_refused() -> None:
+    with pytest.raises(ValidationError, match="tag"):
+        Weights(tag="")

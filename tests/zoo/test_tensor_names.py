@@ -26,7 +26,7 @@ def test_the_prefixes_of_wrappers_go_in_any_order(prefixes: list[str]) -> None:
     prefix = "".join(prefixes)
     found = for_network(checkpoint(*(prefix + name for name in OWN)), Weights(), OWN, "here")
     assert named(found) == {name: i for i, name in enumerate(OWN)}
-    expected = [f"weights: prefix {prefix!r} removed from the names"] if prefix else []
+    expected = [f"prefix {prefix!r} removed"] if prefix else []
     assert list(found.notes) == expected
 
 
@@ -46,7 +46,7 @@ def test_dropped_names_are_reported() -> None:
     found = checkpoint("fc.bias", "total_ops", "fc.total_ops")
     kept = for_network(found, Weights(drop=("*total_ops",)), OWN, "here")
     assert named(kept) == {"fc.bias": 0}
-    assert kept.notes == ("weights: left out total_ops, fc.total_ops",)
+    assert kept.notes == ("dropped total_ops, fc.total_ops",)
 
 
 def test_a_drop_that_matches_nothing_is_refused() -> None:

@@ -118,15 +118,17 @@ def test_the_content_decides_the_format(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize(
     ("content", "taken", "note"),
     [
-        ({"state_dict": RAW, "state_dict_ema": EMA}, EMA, "EMA weights: taken from 'state_dict_"),
-        ({"model": RAW, "model_ema": EMA}, EMA, r"EMA weights: .*\(not taken: 'model'\)"),
+        ({"state_dict": RAW, "state_dict_ema": EMA}, EMA, "EMA weights from 'state_dict_"),
+        ({"model": RAW, "model_ema": EMA}, EMA, r"EMA weights from .* \(not 'model'\)$"),
         ({"model_ema": EMA}, EMA, "EMA weights"),
-        ({"model": RAW, "state_dict": EMA}, EMA, "weights: taken from 'state_dict'"),
-        ({"state_dict": RAW, "state_dict_ema": None}, RAW, "weights: taken from 'state_dict'"),
-        ({"net": RAW, "acc": 71.2}, RAW, "taken from 'net'"),
-        ({"model": {"net": RAW}}, RAW, r"taken from 'model\.net'"),
-        ({"state": {"a": {"b": RAW}}, "loss": 1.0}, RAW, r"taken from 'state\.a\.b'"),
-        ({"state_dict": RAW, "loss": torch.zeros(1)}, RAW, "taken from 'state_dict'"),
+        ({"model": RAW, "state_dict": EMA}, EMA, "weights from 'state_dict'"),
+        ({"state_dict": RAW, "state_dict_ema": None}, RAW, "weights from 'state_dict'"),
+        ({"state_dict": RAW, "state_dict_ema": {}}, RAW, "^weights from 'state_dict'$"),
+        ({"model": RAW, "model_ema": {"decay": 0.9}}, RAW, "^weights from 'model'$"),
+        ({"net": RAW, "acc": 71.2}, RAW, "from 'net'$"),
+        ({"model": {"net": RAW}}, RAW, r"from 'model\.net'"),
+        ({"state": {"a": {"b": RAW}}, "loss": 1.0}, RAW, r"from 'state\.a\.b'"),
+        ({"state_dict": RAW, "loss": torch.zeros(1)}, RAW, "from 'state_dict'$"),
     ],
 )
 def test_a_state_dict_is_found_as_timm_finds_it_and_reported(
@@ -146,7 +148,7 @@ def test_the_manifest_chooses_between_raw_and_ema(
     checkpoint = load_checkpoint(file, key)
     assert torch.equal(checkpoint.values["weight"], taken["weight"])
     kind = "EMA weights" if taken is EMA else "raw weights"
-    assert checkpoint.notes[0].startswith(f"{kind}: taken from {key!r}")
+    assert checkpoint.notes[0].startswith(f"{kind} from {key!r}")
 
 
 def test_a_key_leads_into_nested_dicts(tmp_path: Path) -> None:

@@ -5,14 +5,15 @@ come from a manifest: the weights would not be the row's, and a pickle could run
 """
 
 import inspect
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
 from torch import nn
 
 from zoo.entry import Entry
-from zoo.errors import ManifestError, UnknownNameError
+from zoo.errors import ManifestError, UnknownNameError, with_type
 
 # Parameters of networks that say where they run or how training begins, not what they are.
 _NOT_OF_THE_NETWORK = {"self", "args", "kwargs", "device", "dtype", "weight_init", "init_weights"}
@@ -28,6 +29,8 @@ _LOADING = (
     "url",
     "weights",
 )
+# What builders raise for a value that they cannot use. A RuntimeError may be the device's.
+_UNUSABLE = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError)
 
 
 def network_parameters(module: ModuleType) -> set[str]:
@@ -63,6 +66,24 @@ def allowed_arguments(entry: Entry, parameters: Collection[str]) -> dict[str, An
         if name not in configuring:
             raise UnknownNameError("network argument", name, configuring, where)
     return dict(entry.arguments)
+
+
+@contextmanager
+def built_with_arguments(entry: Entry) -> Iterator[None]:
+    """Run a builder.
+
+    Raises:
+        ManifestError: the builder cannot use the value of one of the entry's arguments.
+    """
+    try:
+        yield
+    except _UNUSABLE as error:
+        if not entry.arguments:
+            raise
+        raise ManifestError(
+            f"entry {entry.name!r}: field 'arguments': {entry.network_id} cannot be built: "
+            f"{with_type(error)}; correct the values"
+        ) from error
 
 
 def _configures(name: str) -> bool:

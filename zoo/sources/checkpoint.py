@@ -38,7 +38,7 @@ def trained(entry: Entry, file: Path, notify: Notify = ignore) -> nn.Module:
     for note in checkpoint.notes:
         notify(note)
     if weights.label_offset:
-        notify(f"weights: the first {weights.label_offset} outputs of the classifier left out")
+        notify(f"outputs of the classifier before the first class dropped: {weights.label_offset}")
     return model
 
 

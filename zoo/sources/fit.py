@@ -79,7 +79,7 @@ def refuse_unfit_types(tensors: StateDict, own: Mapping[str, Tensor], where: str
 
 
 def _kind(tensor: Tensor) -> Kind:
-    if tensor.layout != torch.strided or tensor.is_quantized:
+    if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_meta:
         return "other"
     if tensor.dtype in _FLOAT:
         return "float"
@@ -90,7 +90,8 @@ def _kind(tensor: Tensor) -> Kind:
 
 def _type(tensor: Tensor) -> str:
     sparse = "" if tensor.layout == torch.strided else "sparse "
-    return f"{sparse}{str(tensor.dtype).removeprefix('torch.')}"
+    empty = " without values" if tensor.is_meta else ""
+    return f"{sparse}{str(tensor.dtype).removeprefix('torch.')}{empty}"
 
 
 def _instead_of(wanted: Tensor | None) -> str:

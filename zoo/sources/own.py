@@ -10,7 +10,7 @@ from torch import nn
 from zoo.architectures import ARCHITECTURES
 from zoo.entry import Entry, InputSize, Preprocess
 from zoo.errors import UnknownNameError
-from zoo.sources.arguments import allowed_arguments
+from zoo.sources.arguments import allowed_arguments, built_with_arguments
 
 
 def check(entry: Entry) -> None:
@@ -31,7 +31,9 @@ def preprocess(entry: Entry, size: InputSize | None) -> dict[str, Any]:
 def network(entry: Entry) -> nn.Module:
     """Return the network with random weights."""
     builder = _builder(entry)
-    return builder(**allowed_arguments(entry, inspect.signature(builder).parameters))
+    arguments = allowed_arguments(entry, inspect.signature(builder).parameters)
+    with built_with_arguments(entry):
+        return builder(**arguments)
 
 
 def _builder(entry: Entry) -> Callable[..., nn.Module]:

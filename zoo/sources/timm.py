@@ -19,7 +19,11 @@ from torch import nn
 
 from zoo.entry import Channels, Entry, InputSize, Preprocess
 from zoo.errors import ManifestError, UnknownNameError, WeightsError
-from zoo.sources.arguments import allowed_arguments, network_parameters
+from zoo.sources.arguments import (
+    allowed_arguments,
+    built_with_arguments,
+    network_parameters,
+)
 from zoo.sources.fit import refuse_unfit_types
 from zoo.sources.hub import hub_file
 from zoo.weights import Notify, ignore, load_checkpoint
@@ -85,7 +89,8 @@ def preprocess(entry: Entry, size: InputSize | None) -> dict[str, Any]:
 def network(entry: Entry) -> nn.Module:
     """Return the network with random weights, as the tag configures it (classes, image size)."""
     _check_name(entry)
-    return timm.create_model(_name(entry), pretrained=False, **_arguments(entry))
+    with built_with_arguments(entry):
+        return timm.create_model(_name(entry), pretrained=False, **_arguments(entry))
 
 
 def weights_file(entry: Entry) -> Path:
@@ -127,7 +132,7 @@ def trained(entry: Entry, file: Path, notify: Notify = ignore) -> nn.Module:
         notify(note)
     channels = _in_chans(entry, config.input_size[0])
     if channels != config.input_size[0]:
-        notify(f"weights: timm adapted the first layer to {channels} channels")
+        notify(f"first layer adapted by timm to {channels} channels")
     return model
 
 
@@ -145,8 +150,10 @@ def _check_name(entry: Entry) -> None:
             f"{where} 'architecture': timm has renamed {architecture!r}: "
             + _renamed_to(renamed[architecture])
         )
-    field, tag = ("weights.tag", _tag(entry)) if _tag(entry) else ("architecture", dotted_tag)
-    if tag and not is_model_pretrained(_name(entry)):
+    field, tag = "weights.tag", _tag(entry)
+    if tag is None:
+        field, tag = "architecture", dotted_tag
+    if "." in _name(entry) and not is_model_pretrained(_name(entry)):
         tags = [name.partition(".")[2] for name in list_pretrained(f"{architecture}.*")]
         raise UnknownNameError(f"timm tag of {architecture}", tag, tags, f"{where} {field!r}")
 

@@ -14,7 +14,11 @@ from torchvision.transforms._presets import ImageClassification
 
 from zoo.entry import Entry, InputSize, Preprocess
 from zoo.errors import ManifestError, UnknownNameError, WeightsError
-from zoo.sources.arguments import allowed_arguments, network_parameters
+from zoo.sources.arguments import (
+    allowed_arguments,
+    built_with_arguments,
+    network_parameters,
+)
 from zoo.sources.fit import load_into
 from zoo.weights import Notify, StateDict, ignore, load_checkpoint, sha256_of
 
@@ -53,8 +57,8 @@ def preprocess(entry: Entry, size: InputSize | None) -> dict[str, Any]:
     """
     if size == "train":
         raise ManifestError(
-            f"entry {entry.name!r}: field 'input_size': torchvision states no train size; leave it "
-            "out, or set preprocess.resize_px and crop_px"
+            f"entry {entry.name!r}: field 'input_size': torchvision states no train size; leave "
+            "out input_size and --input-size, or set preprocess.resize_px and crop_px"
         )
     weights = _weights(entry) or models.get_model_weights(entry.architecture).DEFAULT
     preset = weights.transforms()
@@ -73,7 +77,8 @@ def preprocess(entry: Entry, size: InputSize | None) -> dict[str, Any]:
 def network(entry: Entry) -> nn.Module:
     """Return the network with random weights, as the weights configure it."""
     arguments = {**_configured_by(entry), **_arguments(entry)}
-    return models.get_model(entry.architecture, weights=None, **arguments)
+    with built_with_arguments(entry):
+        return models.get_model(entry.architecture, weights=None, **arguments)
 
 
 def weights_file(entry: Entry) -> Path:

@@ -70,7 +70,9 @@ def _advice(odd: Sequence[str], listing: Listing) -> str:
             "of your own, --labels folder numbers the folders alphabetically, 10 before 2"
         )
     if inside := sorted(set(odd) & {"val", "validation"}):
-        return f"give the folder itself: {listing.root / inside[0]}"
+        if listing.root.is_dir():
+            return f"give the folder itself: {listing.root / inside[0]}"
+        return f"pack the class folders alone: tar -C {inside[0]} -cf FILE.tar ."
     if all(name.lower() in wnids() for name in odd):
         return f"write WordNet ids in lower case: {odd[0].lower()}"
     if several := labels_named(odd[0]):

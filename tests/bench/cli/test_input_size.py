@@ -70,7 +70,7 @@ def test_entries_that_state_pixels_are_named(tmp_path: Path, capsys: Capture) ->
         (("--zoo", MODEL, "--input-size", "large"), "unknown input size 'large'"),
         (
             ("--zoo", "torchvision:alexnet.*", "--input-size", "train"),
-            "torchvision states no train size",
+            "torchvision states no train size; leave out input_size and --input-size",
         ),
     ],
 )
@@ -100,7 +100,7 @@ def test_the_weights_taken_are_in_the_record(tmp_path: Path) -> None:
     figures = ("--figures", "params,top1", "--data", "sample", "--limit", "2")
     assert call("run", "--manifest", str(manifest), *figures, "--store", str(store)) == 0
     notes = {r.measure: r.conditions["notes"] for _, r in Store(str(store)).records()}
-    taken = "EMA weights: taken from 'state_dict_ema' of the file"
+    taken = "EMA weights from 'state_dict_ema'"
     assert notes == {"complexity": [], "accuracy": [taken]}
     line = json.loads(pd.read_csv(store / "report.csv").iloc[0].to_json())
     assert line["notes"] == taken

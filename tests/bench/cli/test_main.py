@@ -64,6 +64,15 @@ def test_the_home_of_an_unknown_user_is_one_line(
     assert capsys.readouterr().err == f"zoobench: error: {expected}\n"
 
 
+def test_doctor_asks_for_a_model_of_a_manifest_without_the_default_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call("doctor", str(tmp_path), "--manifest", "classics") == 2
+    err = capsys.readouterr().err
+    assert err.startswith("zoobench: error: --manifest classics without --model: unknown entry")
+    assert err.count("\n") == 1
+
+
 @pytest.mark.parametrize("words", [["run", "--help"], ["list", "--manifest", "classics"]])
 def test_a_terminal_without_unicode_gets_likenesses(words: list[str]) -> None:
     done = subprocess.run(

@@ -1,6 +1,7 @@
 """``zoobench predict`` as a user types it, on the sample's photographs and weights."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -163,4 +164,38 @@ def test_what_was_taken_from_a_file_of_weights_is_reported(
     )
     assert _call("predict", str(photographs[EAGLE]), "--manifest", str(manifest)) == 0
     err = capsys.readouterr().err
-    assert "zoobench: a: EMA weights: taken from 'state_dict_ema' of the file" in err
+    assert "zoobench: a: EMA weights from 'state_dict_ema'" in err
+
+
+@pytest.mark.parametrize(
+    ("architecture", "message"),
+    [
+        ("tf_efficientnet_b0_ns", 'write architecture = "tf_efficientnet_b0", weights = { tag = '),
+        ("resnet18.no_such_tag", "unknown timm tag of resnet18 'no_such_tag'"),
+    ],
+)
+def test_a_mistake_in_an_entry_is_the_reason_why_it_is_skipped(
+    photographs: list[Path], tmp_path: Path, capsys: Capture, architecture: str, message: str
+) -> None:
+    manifest = tmp_path / "m.toml"
+    manifest.write_text(
+        f'schema = 1\n[[entry]]\nname = "a"\nsource = "timm"\narchitecture = "{architecture}"\n'
+    )
+    assert _call("predict", str(photographs[EAGLE]), "--manifest", str(manifest)) == 1
+    assert "a: skipped: entry 'a': field 'architecture': " in (err := capsys.readouterr().err)
+    assert message in err
+
+
+def test_what_is_not_a_file_in_a_folder_is_named(
+    photographs: list[Path], tmp_path: Path, capsys: Capture
+) -> None:
+    shutil.copy(photographs[EAGLE], tmp_path / "eagle.jpg")
+    os.mkfifo(tmp_path / "fifo.jpg")
+    (tmp_path / "broken.jpg").symlink_to("nowhere.jpg")
+    (tmp_path / "folder.jpg").mkdir()
+    assert _call("predict", str(tmp_path), "--models", "efficientnet_lite0") == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == [
+        f"zoobench: {tmp_path}/broken.jpg: cannot be read: No such file or directory",
+        f"zoobench: {tmp_path}/fifo.jpg: cannot be read: a FIFO, not a file",
+    ]

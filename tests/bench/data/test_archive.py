@@ -86,3 +86,10 @@ def test_every_file_is_a_member_or_named_or_the_archive_is_refused(
         clean = "/".join(part for part in name.split("/") if part != ".")
         left_out = any(f"{clean}/".startswith(f"{left}/") for left in index.left_out)
         assert (clean in _names(path)) != left_out
+
+
+def test_a_tar_with_folders_around_the_classes_says_how_to_pack_it(tmp_path: Path) -> None:
+    names = ["val/n01440764/a.JPEG", "train/n01440764/a.JPEG"]
+    pack(tmp_path / "set.tar", dict.fromkeys(names, b""))
+    with pytest.raises(DataError, match=r"alone: tar -C val -cf FILE\.tar \.$"):
+        open_dataset(str(tmp_path / "set.tar"), labels="imagenet")

@@ -46,6 +46,10 @@ def test_the_sample_sets_labels_are_those_of_its_file_names(sample_set: Dataset)
             "not ImageNet-1k's: cats",
         ),
         (lambda root: (root / "n01440764").mkdir(parents=True), "no images in it; expected class"),
+        (
+            lambda root: (root / "n01440764" / ".a").mkdir(parents=True),
+            r"no images in it \(val: left out, .*: 1: n01440764/\.a\); expected class",
+        ),
     ],
 )
 def test_a_wrong_folder_is_refused(tmp_path: Path, make: object, message: str) -> None:

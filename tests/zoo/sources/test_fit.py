@@ -67,6 +67,7 @@ def test_running_statistics_are_not_filled_in() -> None:
         (torch.zeros(10, dtype=torch.complex64), "complex64"),
         (torch.zeros(10).to(torch.float8_e4m3fn), "float8_e4m3fn"),
         (torch.zeros(10).to_sparse(), "sparse float32"),
+        (torch.zeros(10, device="meta"), "float32 without values"),
     ],
 )
 def test_a_kind_of_number_that_is_no_weight_is_refused_by_name(tensor: Tensor, kind: str) -> None:
