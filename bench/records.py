@@ -219,6 +219,8 @@ class Accuracy(Model):
     bad_images: tuple[BadImage, ...]
     # Images that count, and whose pixels are not what they seem, as of 16 bits.
     odd_images: tuple[BadImage, ...] = ()
+    # Files next to the images that are not evaluated: how many, and the first of them.
+    left_out: str | None = None
     content_sha256: str
     end_to_end: EndToEnd | None
     # Images of each forward pass; the batch of the key says nothing about it on a CPU.

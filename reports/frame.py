@@ -238,6 +238,7 @@ def _row(key: RowKey, records: list[Record], flips: Mapping[RowKey, Flips]) -> d
             row["flips"], row["flips_among"] = flips.get(record.key, (None, None))
             reasons += _listed("unreadable", record.evidence.bad_images)
             reasons += _listed("odd", record.evidence.odd_images)
+            reasons += filter(None, [record.evidence.left_out])
         elif isinstance(record.evidence, Training):
             row |= _training(record.evidence)
         elif isinstance(record.evidence, Latency):

@@ -60,7 +60,7 @@ class Dataset:
 
     ``mask`` names the classes among which a prediction is made, where these are not all.
     ``right_labels`` has all right labels of each image, where there may be several; ``labels`` then
-    has the first.
+    has the first. ``left_out`` says which files next to the images are not evaluated.
     """
 
     name: str
@@ -75,6 +75,7 @@ class Dataset:
     archives: tuple[Path, ...] = field(default=(), compare=False)
     mask: tuple[int, ...] | None = None
     right_labels: tuple[tuple[int, ...], ...] | None = None
+    left_out: str | None = field(default=None, compare=False)
 
     def __len__(self) -> int:
         return len(self.images)
@@ -260,7 +261,7 @@ def open_told(data: str, *, labels: str) -> Opened:
         raise DataError(
             f"{path}: no images in it{but}; expected {_layout(listing.layout).looks_like}"
         )
-    return opened
+    return replace(opened, dataset=replace(opened.dataset, left_out=opened.left_out))
 
 
 def each_of(data: str) -> list[str]:

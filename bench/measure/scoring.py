@@ -146,6 +146,7 @@ def evidence(
         correct_top5=int(right.any(axis=1).sum()) if whole_top5 else None,
         bad_images=_named(dataset, predictions.bad),
         odd_images=_named(dataset, predictions.odd),
+        left_out=dataset.left_out,
         content_sha256=hashlib.sha256(predictions.sha256.tobytes()).hexdigest(),
         end_to_end=end_to_end,
         forward_batch=forward_batch,

@@ -66,6 +66,8 @@ def test_a_run_names_what_it_leaves_out_what_is_odd_and_a_wrong_count(
     assert call(*run, "--data", str(root)) == 0
     said = capsys.readouterr().err
     assert "warning: val: 49,997 images missing of the set's 50,000" in said
-    assert "left out, as hidden, of the system, or not images: 1: lost+found" in said
+    left_out = "left out, as hidden, of the system, or not images: 1: lost+found"
+    assert left_out in said
+    assert left_out in load_frame(run[-1])["reason"].iloc[0]  # the row says so too
     assert f"odd: {deep.relative_to(root)}: PNG of more than 8 bits" in said
     assert "odd: " in load_frame(run[-1])["reason"].iloc[0]
