@@ -215,6 +215,8 @@ def _notes(lines: list[pd.Series]) -> list[str]:
     notes = []
     if any(not pd.isna(line["top1"]) for line in lines):
         notes.append("[…]: Wilson's 95 % interval; e2e/s: images/s from files to predictions")
+    if any(_is_true(line["peak_memory_kind"] == "process_rss") for line in lines):
+        notes.append("MB: peak of the process with its libraries; runs differ by 5 to 14 %")
     notes += [
         f"{ABSENT} e2e/s: {why}: {', '.join(names)}" for why, names in _untimed(lines).items()
     ]

@@ -29,6 +29,13 @@ def test_a_setting_that_differs_becomes_a_column() -> None:
     assert "| a | bf16 |" in text
 
 
+@pytest.mark.parametrize(("kind", "noted"), [("process_rss", True), ("cuda_allocator", False)])
+def test_memory_of_a_process_has_its_spread_below(kind: str, noted: bool) -> None:
+    evidence = THROUGHPUT.model_copy(update={"peak_memory_kind": kind})
+    text = render(to_frame([_record(evidence)]), "md").decode()
+    assert ("runs differ by 5 to 14 %" in text) is noted
+
+
 def test_an_absent_figure_has_its_reason_below() -> None:
     text = render(
         to_frame([_record(COMPLEXITY), _record(None, reason="no weights")]), "md"
