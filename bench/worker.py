@@ -16,7 +16,6 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from bench import conditions
-from bench.data.decoders import open_decoder
 from bench.executors import Placement
 from bench.executors.ledger import told
 from bench.measure import Batch, Result, Row, measure
@@ -47,7 +46,6 @@ def check_main(
         for device in placement.devices:
             resolved = conditions.resolve_device(device)
             execution.check(settings, resolved)
-            open_decoder(settings.decoder, resolved)
             _check_workers(placement.workers, resolved)
     except ZoobenchError as error:
         pipe.send(str(error))

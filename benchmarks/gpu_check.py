@@ -322,7 +322,7 @@ def end_to_end(check: Check) -> None:
     images = one.steady_images if check.smoke else 4 * one.steady_images
     model = _loop_images_per_s(check.row(entry, precision="amp", batch_size=places))
     for name in ("pillow", "torchvision"):
-        loader = FileLoader(row.dataset, row.preprocess, open_decoder(name, row.device))
+        loader = FileLoader(row.dataset, row.preprocess, open_decoder(name))
         decode = _decode_images_per_s(loader, row, places, images)
         timed = timed_repeats(one, Source(loader), images)
         rate = timed.images / timed.seconds

@@ -10,8 +10,8 @@ from bench.conditions import available_memory_bytes
 from bench.measure import Batch, Row
 from bench.measure.execution import Execution, explained, is_out_of_memory, is_sticky
 from bench.measure.memory import PeakMemory, resident_bytes_after_trim
+from bench.measure.speed import random_network
 from bench.measure.train import TrainingStep, training_execution
-from zoo import build
 from zoo.errors import MeasureError
 
 # Larger ones gain no speed on a processor, and take minutes a step.
@@ -182,9 +182,7 @@ class _Trial:
         if self._trains:
             self._execution = training_execution(row)
         else:
-            with torch.device(row.device):
-                network = build.random_network(row.entry)
-            self._execution = Execution(network, row.job.settings, row.device)
+            self._execution = Execution(random_network(row), row.job.settings, row.device)
         self.device = self._execution.device
         pixels = math.prod((*row.preprocess.crop_px, row.preprocess.input_channels))
         self.input_bytes = pixels * self._execution.dtype.itemsize

@@ -77,7 +77,7 @@ def _milliseconds(
     """Return a decoder's mean time an image, reading included; None if it does not run here."""
     seconds, images = 0.0, 0
     try:
-        decoder = open_decoder(name, "cpu")
+        decoder = open_decoder(name)
         for place in places:
             start = time.perf_counter()
             try:

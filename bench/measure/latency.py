@@ -5,10 +5,9 @@ import torch
 from bench.measure import Result, Row
 from bench.measure.execution import Execution
 from bench.measure.memory import PeakMemory
-from bench.measure.speed import budget_for, explaining, time_parts
+from bench.measure.speed import budget_for, explaining, random_network, time_parts
 from bench.measure.timing import CpuClock
 from bench.records import Latency
-from zoo import build
 
 # p99 is the largest but one of this many.
 _MIN_REQUESTS = 100
@@ -24,9 +23,7 @@ def run(row: Row) -> Result:
         MeasureError: out of memory at this batch, or the forward pass fails.
     """
     torch.backends.cudnn.benchmark = True
-    with torch.device(row.device):  # where initialising a large network takes no time
-        network = build.random_network(row.entry)
-    execution = Execution(network, row.job.settings, row.device)
+    execution = Execution(random_network(row), row.job.settings, row.device)
     memory = PeakMemory(execution.device)
     with explaining(row.request_size, execution):
         batch = execution.noise(row.request_size, row.preprocess)

@@ -181,7 +181,7 @@ class Source:
 
 def uncached_source(row: Row) -> Source:
     """Return a source that decodes the row's images and touches no cache."""
-    decoder = open_decoder(row.job.settings.decoder, row.device)
+    decoder = open_decoder(row.job.settings.decoder)
     return Source(FileLoader(row.dataset, row.preprocess, decoder))
 
 
@@ -192,15 +192,12 @@ def open_source(row: Row, images: range) -> Iterator[Source]:
     Args:
         row: for its dataset, preprocessing, decoder and cache.
         images: the positions in the dataset that will be evaluated, each once.
-
-    Raises:
-        MeasureError: the decoder does not run on the row's device.
     """
     cache = _cache(row)
     if cache is None:
         yield uncached_source(row)
         return
-    decoder = open_decoder(row.job.settings.decoder, row.device)
+    decoder = open_decoder(row.job.settings.decoder)
     images_key = _images_key(row, decoder, images)
     cached = cache.open(_key(images_key, row.preprocess), _shape(row.preprocess))
     if cached is not None:

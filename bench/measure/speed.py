@@ -5,6 +5,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import torch
+from torch import nn
+
 from bench.measure import Row
 from bench.measure.execution import Execution, explained
 from bench.measure.gpu import watch
@@ -13,6 +16,7 @@ from bench.measure.memory import PeakMemory
 from bench.measure.reference import VERSION, reference_work
 from bench.measure.timing import Budget, Clock, CudaClock, Step, Timing, timed_parts
 from bench.records import Reference, Sampling, Timed
+from zoo import build
 
 
 @dataclass(frozen=True)
@@ -21,6 +25,15 @@ class TimedParts:
 
     timed: Timed
     parts_s: tuple[tuple[float, ...], ...]
+
+
+def random_network(row: Row) -> nn.Module:
+    """Return the row's network with random weights on its device.
+
+    A large network is initialised there in no time, and on a CPU in seconds.
+    """
+    with torch.device(row.device):
+        return build.random_network(row.entry)
 
 
 @contextmanager

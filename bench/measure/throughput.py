@@ -8,10 +8,9 @@ from bench.measure import Result, Row
 from bench.measure.execution import Execution, is_out_of_memory
 from bench.measure.matmul_peak import matmul_peak_tflops
 from bench.measure.memory import PeakMemory
-from bench.measure.speed import budget_for, explaining, time_parts
+from bench.measure.speed import budget_for, explaining, random_network, time_parts
 from bench.measure.timing import Step, clock_for
 from bench.records import Throughput
-from zoo import build
 from zoo.errors import first_line
 
 # Enough for a median that one scheduling of the host's does not move.
@@ -26,9 +25,7 @@ def run(row: Row) -> Result:
             the forward pass fails.
     """
     torch.backends.cudnn.benchmark = True  # speed is what a user gets after autotuning
-    with torch.device(row.device):  # where initialising a large network takes no time
-        network = build.random_network(row.entry)
-    execution = Execution(network, row.job.settings, row.device)
+    execution = Execution(random_network(row), row.job.settings, row.device)
     on_gpu = execution.device.type == "cuda"
     memory = PeakMemory(execution.device)
     with explaining(row.batch_size, execution):

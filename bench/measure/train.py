@@ -6,10 +6,9 @@ from torch import Tensor, nn
 from bench.measure import Result, Row
 from bench.measure.execution import Execution
 from bench.measure.memory import PeakMemory
-from bench.measure.speed import budget_for, explaining, time_parts
+from bench.measure.speed import budget_for, explaining, random_network, time_parts
 from bench.measure.timing import clock_for
 from bench.records import Training
-from zoo import build
 from zoo.errors import MeasureError
 
 OPTIMIZER = "SGD, momentum 0.9"
@@ -60,9 +59,7 @@ def training_execution(row: Row) -> Execution:
             "no training in pure fp16: its small gradients and updates become zero; "
             "use --precision amp"
         )
-    with torch.device(row.device):
-        network = build.random_network(row.entry).train()
-    return Execution(network, row.job.settings, row.device)
+    return Execution(random_network(row).train(), row.job.settings, row.device)
 
 
 class TrainingStep:

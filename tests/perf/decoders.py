@@ -41,7 +41,7 @@ def main() -> None:
     encoded = [dataset.read(index) for index in range(len(dataset))]
     preprocess = build.preprocess(load("sample").entries[0])
     torch.set_num_threads(1)
-    decoders = {name: open_decoder(name, "cpu") for name in (REFERENCE_DECODER, OTHER)}
+    decoders = {name: open_decoder(name) for name in (REFERENCE_DECODER, OTHER)}
     turns = [
         {name: ms_an_image(decoder, encoded, preprocess) for name, decoder in decoders.items()}
         for _ in range(options.turns)

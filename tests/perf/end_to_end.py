@@ -90,7 +90,7 @@ def _turns(
 ) -> list[tuple[float, float, float]]:
     """Return (decode, model, end to end) in images/s, a tuple a round."""
     one = evaluation(execution, preprocess, dataset, BATCH)
-    source = Source(FileLoader(dataset, preprocess, open_decoder("pillow", "cpu")))
+    source = Source(FileLoader(dataset, preprocess, open_decoder("pillow")))
     one.warm_up()
     rounds = []
     for _ in range(ROUNDS):

@@ -209,7 +209,7 @@ def stage_rates(data: str, manifest: str, out: str) -> None:
         preprocess = build.preprocess(entry)
         network = build.trained_network(entry, build.find_weights(entry))
         execution = Execution(network, Settings(), "cpu")
-        loader = FileLoader(dataset, preprocess, open_decoder("pillow", "cpu"))
+        loader = FileLoader(dataset, preprocess, open_decoder("pillow"))
         rates[name] = _on_all_cores(_forward(execution, preprocess))
         if name == "lite0":
             rates["decode"] = _on_all_cores(_decode(loader))

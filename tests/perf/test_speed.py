@@ -80,7 +80,7 @@ def test_end_to_end(subject: Subject, timer: Timer, sample_set: Dataset) -> None
     batch = 1 if timer.quick else 5  # four batches: each lane has two
     one = evaluation(subject.execution, subject.preprocess, dataset, batch)
     predictions = Predictions.empty(len(dataset), 5)
-    decoder = open_decoder(REFERENCE_DECODER, "cpu")
+    decoder = open_decoder(REFERENCE_DECODER)
     files = Source(FileLoader(dataset, subject.preprocess, decoder))
     timed = timer(
         lambda: one.pass_over(files, range(len(dataset)), predictions, lambda done: None),

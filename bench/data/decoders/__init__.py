@@ -34,11 +34,7 @@ class Decoder(Protocol):
         """Resize and crop a decoded image. Returns (height, width, channels) of uint8."""
 
 
-def open_decoder(name: str, device: str) -> Decoder:
-    """Return a decoder, ready for a resolved device.
-
-    Raises:
-        MeasureError: it does not run on that device.
-    """
+def open_decoder(name: str) -> Decoder:
+    """Return one of the ``DECODERS``."""
     module, _, attribute = DECODERS[name].partition(":")
-    return cast(Decoder, getattr(import_module(module), attribute)(device))
+    return cast(Decoder, getattr(import_module(module), attribute)())

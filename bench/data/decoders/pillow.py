@@ -11,7 +11,7 @@ from zoo.entry import Preprocess
 class PillowDecoder:
     """The pixels of ``bench.data.preprocess``."""
 
-    def __init__(self, device: str) -> None:
+    def __init__(self) -> None:
         # Image.draft would be faster for large photographs, and is another decoder.
         jpeg = features.version("libjpeg_turbo") or features.version("jpg")
         self.identity = f"pillow {PIL.__version__} libjpeg {jpeg}"

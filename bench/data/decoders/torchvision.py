@@ -23,7 +23,7 @@ class TorchvisionDecoder:
     and it crashes on some damaged PNGs.
     """
 
-    def __init__(self, device: str) -> None:
+    def __init__(self) -> None:
         import torch
         import torchvision.io  # loads the operators that _decode calls
 

@@ -41,7 +41,7 @@ CHOICES = [
 
 
 def _crop(name: str, data: bytes, preprocess: Preprocess) -> np.ndarray:
-    decoder = open_decoder(name, "cpu")
+    decoder = open_decoder(name)
     return decoder.crop(decoder.decode(data, preprocess), preprocess)
 
 
@@ -176,7 +176,7 @@ _GRAY8 = np.asarray(Image.effect_mandelbrot((300, 270), (-3, -2.5, 2, 2.5), 100)
 
 @pytest.mark.parametrize("preprocess", [_preprocess(), GRAY], ids=lambda p: p.channels)
 def test_formats_other_than_jpeg_are_decoded_by_the_reference(preprocess: Preprocess) -> None:
-    decoder = open_decoder("torchvision", "cpu")
+    decoder = open_decoder("torchvision")
     deep = _deep(_GRAY8.astype(np.uint16) * 257)
     for data in (deep, _encoded("GIF", "P"), _encoded("BMP", "RGB"), _encoded("TIFF", "RGB")):
         expected = np.atleast_3d(np.asarray(reference.decode(data, preprocess)))
@@ -230,6 +230,6 @@ def test_what_a_decoder_cannot_do_says_what_can() -> None:
 
 
 def test_an_identity_names_the_library_and_its_release() -> None:
-    identities = [open_decoder(name, "cpu").identity for name in DECODERS]
+    identities = [open_decoder(name).identity for name in DECODERS]
     assert identities[0].startswith(f"pillow {Image.__version__} libjpeg ")  # type: ignore[attr-defined]
     assert identities[1].startswith("torchvision ")
